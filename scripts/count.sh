@@ -4,18 +4,19 @@ passed=0
 failed=0
 
 # Run `meson test` on a build with the given selection, and count each test from its log.
+# $under, if set, is a command to run it under.
 run_meson_tests() {
     local build=$1 log=$1/meson-logs/testlog.json status results
     shift
     rm -f "$log"
-    meson test -C "$build" --no-rebuild "$@"
+    ${under:-} meson test -C "$build" --no-rebuild "$@"
     status=$?
     results=$(sed -n 's/.*"result": "\([A-Z]*\)".*/\1/p' "$log" 2>/dev/null)
     local good bad
     good=$(grep -cE '^(OK|EXPECTEDFAIL)$' <<<"$results")
     bad=$(grep -cE '^(FAIL|TIMEOUT|ERROR|INTERRUPT|UNEXPECTEDPASS)$' <<<"$results")
-    # A harness that failed without naming a test is a failure too.
-    [ $status -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+    # A harness that failed, or that ran nothing, without naming a test is a failure too.
+    [ $((good + bad)) -gt 0 ] && { [ $status -eq 0 ] || [ "$bad" -gt 0 ]; } || bad=$((bad + 1))
     passed=$((passed + good))
     failed=$((failed + bad))
 }

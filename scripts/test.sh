@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.." || exit 2
 build=${1:-build}
 
 scripts/configure.sh "$build" -Dtests=true -Dexamples=true || exit 1
-ninja -C "$build" || {
+ninja --quiet -C "$build" || {
     echo "0 passed, 1 failed"
     exit 1
 }

@@ -9,7 +9,7 @@ files() {
         git ls-files -co --exclude-standard -- "$@" | while read -r f; do [ ! -f "$f" ] || echo "$f"; done
     else
         for pattern in "$@"; do
-            find . -path './build*' -prune -o -type f -path "./$pattern" -print
+            find . \( -path './build*' -o -path ./.git \) -prune -o -type f -path "./$pattern" -print
         done | sed 's|^\./||'
     fi
 }

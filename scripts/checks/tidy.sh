@@ -9,7 +9,7 @@
 }
 # Names in the file are relative to the build directory; each appears once per target.
 sed -n 's/.*"file": "\(.*\)".*/\1/p' "$BUILD/compile_commands.json" | sort -u |
-    while read -r f; do realpath --relative-to=. "$BUILD/$f"; done |
-    xargs -r -P 2 -n 4 clang-tidy -p "$BUILD" --quiet 2>&1 |
+    while read -r f; do realpath --relative-to=. "$BUILD/$f"; done >"$BUILD/tidy.list"
+xargs -r -P 2 -n 2 <"$BUILD/tidy.list" clang-tidy -p "$BUILD" --quiet 2>&1 |
     grep -vE '^[0-9]+ warnings? generated|^Suppressed |^Use -header-filter|^[0-9]+ warnings? treated as errors'
-exit "${PIPESTATUS[2]}"
+exit "${PIPESTATUS[0]}"

@@ -67,8 +67,10 @@ START_TEST(leaves_child)
     pid_t pid = fork();
 
     ck_assert_int_ge(pid, 0);
-    while (pid == 0)
-        pause();
+    if (pid == 0) {
+        for (;;)
+            pause();
+    }
 }
 END_TEST
 

@@ -56,8 +56,7 @@ int brood_test_patience = 5000;
 static struct snapshot descriptors_before;
 static struct snapshot names_before;
 
-__attribute__((format(printf, 2, 3))) static void say(struct report *report, const char *format,
-                                                      ...)
+__attribute__((format(printf, 2, 3))) static void say(struct report *report, const char *format, ...)
 {
     size_t room = sizeof report->text - report->length;
     va_list args;
@@ -65,8 +64,7 @@ __attribute__((format(printf, 2, 3))) static void say(struct report *report, con
     va_start(args, format);
     int length = vsnprintf(report->text + report->length, room, format, args);
     va_end(args);
-    if (length > 0)
-        report->length += (size_t)length < room ? (size_t)length : room - 1;
+    if (length > 0) report->length += (size_t)length < room ? (size_t)length : room - 1;
 }
 
 static long long now_ms(void)
@@ -89,8 +87,7 @@ static struct entry *snapshot_add(struct snapshot *snapshot)
 {
     struct entry *entries = realloc(snapshot->entries, (snapshot->count + 1) * sizeof *entries);
 
-    if (!entries)
-        ck_abort_msg("the fixture is out of memory");
+    if (!entries) ck_abort_msg("the fixture is out of memory");
     snapshot->entries = entries;
     entries[snapshot->count] = (struct entry){0};
     return &entries[snapshot->count++];
@@ -101,16 +98,13 @@ static struct snapshot take_descriptors(void)
     struct snapshot snapshot = {0};
     DIR *dir = opendir(FD_DIR);
 
-    if (!dir)
-        ck_abort_msg("%s: %s", FD_DIR, strerror(errno));
+    if (!dir) ck_abort_msg("%s: %s", FD_DIR, strerror(errno));
     for (struct dirent *d; (d = readdir(dir));) {
-        if (d->d_name[0] == '.' || atoi(d->d_name) == dirfd(dir))
-            continue;
+        if (d->d_name[0] == '.' || atoi(d->d_name) == dirfd(dir)) continue;
         struct entry *entry = snapshot_add(&snapshot);
         struct stat st = {0};
         snprintf(entry->name, sizeof entry->name, "%s", d->d_name);
-        if (readlinkat(dirfd(dir), d->d_name, entry->target, sizeof entry->target - 1) < 0)
-            entry->target[0] = '\0';
+        if (readlinkat(dirfd(dir), d->d_name, entry->target, sizeof entry->target - 1) < 0) entry->target[0] = '\0';
         if (fstat(atoi(d->d_name), &st) == 0) {
             entry->device = st.st_dev;
             entry->inode = st.st_ino;
@@ -126,8 +120,7 @@ static struct snapshot take_names(void)
     struct snapshot snapshot = {0};
     DIR *dir = opendir(SHM_DIR);
 
-    if (!dir)
-        return snapshot;
+    if (!dir) return snapshot;
     for (struct dirent *d; (d = readdir(dir));) {
         struct stat st;
         if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, "..") ||
@@ -157,8 +150,7 @@ static size_t count_new(const struct snapshot *before, const struct snapshot *af
 {
     size_t count = 0;
 
-    for (size_t i = 0; i < after->count; i++)
-        count += !has(before, &after->entries[i]);
+    for (size_t i = 0; i < after->count; i++) count += !has(before, &after->entries[i]);
     return count;
 }
 
@@ -168,8 +160,7 @@ static void check_descriptors(struct report *report)
 
     for (size_t i = 0; i < after.count; i++) {
         if (!has(&descriptors_before, &after.entries[i]))
-            say(report, "leaked descriptor %s -> %s; ", after.entries[i].name,
-                after.entries[i].target);
+            say(report, "leaked descriptor %s -> %s; ", after.entries[i].name, after.entries[i].target);
     }
     snapshot_free(&after);
 }
@@ -186,8 +177,7 @@ static void check_names(struct report *report)
         after = take_names();
     }
     for (size_t i = 0; i < after.count; i++) {
-        if (!has(&names_before, &after.entries[i]))
-            say(report, "leaked name %s/%s; ", SHM_DIR, after.entries[i].name);
+        if (!has(&names_before, &after.entries[i])) say(report, "leaked name %s/%s; ", SHM_DIR, after.entries[i].name);
     }
     snapshot_free(&after);
 }
@@ -201,14 +191,12 @@ static bool process_stat(pid_t pid, pid_t *parent, char *name, size_t size)
 
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     FILE *file = fopen(path, "re");
-    if (!file)
-        return false;
+    if (!file) return false;
     size_t length = fread(text, 1, sizeof text - 1, file);
     fclose(file);
     text[length] = '\0';
     char *open = strchr(text, '('), *close = strrchr(text, ')');
-    if (!open || !close || strlen(close) < 5)
-        return false;
+    if (!open || !close || strlen(close) < 5) return false;
     *close = '\0';
     snprintf(name, size, "%s", open + 1);
     *parent = (pid_t)atoi(close + 4); /* ") S 123": the state, then the parent */
@@ -220,13 +208,11 @@ static size_t find_children(pid_t *children)
     size_t count = 0;
     DIR *dir = opendir("/proc");
 
-    if (!dir)
-        ck_abort_msg("/proc: %s", strerror(errno));
+    if (!dir) ck_abort_msg("/proc: %s", strerror(errno));
     for (struct dirent *d; (d = readdir(dir)) && count < MAX_CHILDREN;) {
         pid_t pid = (pid_t)atoi(d->d_name), parent;
         char name[64];
-        if (pid > 0 && process_stat(pid, &parent, name, sizeof name) && parent == getpid())
-            children[count++] = pid;
+        if (pid > 0 && process_stat(pid, &parent, name, sizeof name) && parent == getpid()) children[count++] = pid;
     }
     closedir(dir);
     return count;
@@ -237,8 +223,7 @@ static bool reap(void)
 {
     pid_t pid;
 
-    do
-        pid = waitpid(-1, NULL, WNOHANG | __WALL);
+    do pid = waitpid(-1, NULL, WNOHANG | __WALL);
     while (pid > 0);
     return pid == 0;
 }
@@ -252,17 +237,14 @@ static bool wait_for_children(long long deadline)
         nfds_t nfds = 0;
         long long left = deadline - now_ms();
 
-        if (left <= 0)
-            return false;
+        if (left <= 0) return false;
         size_t count = find_children(children);
         for (size_t i = 0; i < count; i++) {
             int fd = (int)syscall(SYS_pidfd_open, children[i], 0);
-            if (fd >= 0)
-                fds[nfds++] = (struct pollfd){.fd = fd, .events = POLLIN};
+            if (fd >= 0) fds[nfds++] = (struct pollfd){.fd = fd, .events = POLLIN};
         }
         poll(fds, nfds, nfds ? (int)left : 10);
-        for (nfds_t i = 0; i < nfds; i++)
-            close(fds[i].fd);
+        for (nfds_t i = 0; i < nfds; i++) close(fds[i].fd);
     }
     return true;
 }
@@ -272,8 +254,7 @@ static void check_children(struct report *report)
     long long deadline = now_ms() + brood_test_patience;
 
     signal(SIGCHLD, SIG_DFL);
-    if (wait_for_children(deadline))
-        return;
+    if (wait_for_children(deadline)) return;
     pid_t children[MAX_CHILDREN], parent;
     size_t count = find_children(children);
     for (size_t i = 0; i < count; i++) {
@@ -282,11 +263,9 @@ static void check_children(struct report *report)
             say(report, "process %d (%s) remains; ", (int)children[i], name);
     }
     /* Those of the killed come to this process next, so go on until none is left. */
-    for (deadline = now_ms() + 5000; reap() && now_ms() < deadline;
-         wait_for_children(now_ms() + 100)) {
+    for (deadline = now_ms() + 5000; reap() && now_ms() < deadline; wait_for_children(now_ms() + 100)) {
         count = find_children(children);
-        for (size_t i = 0; i < count; i++)
-            kill(children[i], SIGKILL);
+        for (size_t i = 0; i < count; i++) kill(children[i], SIGKILL);
     }
 }
 
@@ -305,15 +284,13 @@ void brood_test_teardown(void)
     struct report report = {0};
     int code = brood_fini();
 
-    if (code < 0 && code != BROOD_ENOTMEMBER)
-        say(&report, "brood_fini: %s; ", brood_strerror(code));
+    if (code < 0 && code != BROOD_ENOTMEMBER) say(&report, "brood_fini: %s; ", brood_strerror(code));
     check_children(&report);
     check_descriptors(&report);
     check_names(&report);
     snapshot_free(&descriptors_before);
     snapshot_free(&names_before);
-    if (report.length > 0)
-        ck_abort_msg("%s", report.text);
+    if (report.length > 0) ck_abort_msg("%s", report.text);
 }
 
 TCase *brood_test_case(Suite *suite, const char *name)
@@ -329,8 +306,7 @@ TCase *brood_test_case(Suite *suite, const char *name)
 /* With a /dev/shm of its own a program sees only its own names.  Without the right to it, it shares the machine's. */
 static void leave_shared_names(void)
 {
-    if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0)
-        return;
+    if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0) return;
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
         mount("tmpfs", SHM_DIR, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
 }

@@ -51,11 +51,10 @@ int brood_test_run(Suite *suite);
     }
 
 /* A call that must succeed: fails the test with the call's text and its code. */
-#define brood_test_ok(call)                                                 \
-    do {                                                                    \
-        int brood_test_code = (call);                                       \
-        if (brood_test_code < 0)                                            \
-            ck_abort_msg("%s: %s", #call, brood_strerror(brood_test_code)); \
+#define brood_test_ok(call)                                                                      \
+    do {                                                                                         \
+        int brood_test_code = (call);                                                            \
+        if (brood_test_code < 0) ck_abort_msg("%s: %s", #call, brood_strerror(brood_test_code)); \
     } while (0)
 
 #endif

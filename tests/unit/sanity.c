@@ -29,8 +29,7 @@ START_TEST(ends_its_child)
     pid_t pid = fork();
 
     ck_assert_int_ge(pid, 0);
-    if (pid == 0)
-        _exit(0);
+    if (pid == 0) _exit(0);
 }
 END_TEST
 
@@ -68,8 +67,7 @@ START_TEST(leaves_child)
 
     ck_assert_int_ge(pid, 0);
     if (pid == 0) {
-        for (;;)
-            pause();
+        for (;;) pause();
     }
 }
 END_TEST
@@ -84,8 +82,7 @@ START_TEST(leaves_orphan)
         pid = fork();
         if (pid == 0) {
             setsid();
-            for (;;)
-                pause();
+            for (;;) pause();
         }
         _exit(0);
     }
@@ -105,10 +102,8 @@ static int expect(const char *what, const TTest *test, const char *words)
     bool as_expected = srunner_ntests_failed(runner) == (words ? 1 : 0);
     const char *message = "";
     TestResult **results = srunner_results(runner);
-    if (srunner_ntests_run(runner) == 1)
-        message = tr_msg(results[0]);
-    if (words && !strstr(message, words))
-        as_expected = false;
+    if (srunner_ntests_run(runner) == 1) message = tr_msg(results[0]);
+    if (words && !strstr(message, words)) as_expected = false;
     printf("%s: %s (%s)\n", what, as_expected ? "as expected" : "NOT AS EXPECTED", message);
     free(results);
     srunner_free(runner);

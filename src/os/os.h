@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * os.h - everything that Brood asks of an operating system, as obligations.
+ *
+ * This is the only door: no other folder includes a system header for memory objects, futexes, processes or sockets.
+ * Implementations are twin folders with the same file names: linux/ now; posix/ (shm_open, pthread robust mutexes) and
+ * windows/ (CreateFileMapping, WaitOnAddress, CreateProcess, CreateSemaphore and handles) have their seam here: what
+ * is an int descriptor here is a handle there, and what is not possible answers -ENOSYS.
+ *
+ * Results: 0 or a count, or a negated errno.  Unless said otherwise a function is thread-safe, and async-signal-safe,
+ * and allocates nothing from the heap.  Every descriptor is close-on-exec.  EINTR is retried inside, but for the futex.
+ */
+#ifndef BROOD_OS_H
+#define BROOD_OS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* ------------------------------------------------------------------------------------------------------- clock.c */
+
+#define OS_NEVER INT64_MAX
+
+/* Nanoseconds of a clock that never goes back and is the same in all processes. */
+int64_t brood__os_now(void);
+/* The instant `ms` milliseconds from now; OS_NEVER for a negative one or one beyond the clock's range. */
+int64_t brood__os_deadline(int ms);
+/* Milliseconds until the instant, rounded up, at least 0; -1 for OS_NEVER: what poll(2) takes. */
+int brood__os_remaining(int64_t deadline);
+/* Random bytes nobody can guess. */
+int brood__os_random(void *bytes, size_t size);
+/* Give the processor away once; pause for a few cycles; sleep about so long. */
+void brood__os_yield(void);
+void brood__os_nap(int64_t ns);
+static inline void brood__os_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__("isb" ::: "memory");
+#else
+    __asm__ __volatile__("" ::: "memory");
+#endif
+}
+/* Processors this process may really use: min(affinity, ceil(cgroup v1 or v2 quota)), at least 1.  May read files. */
+unsigned brood__os_cpu_count(void);
+
+/* ------------------------------------------------------------------------------------------------------ memory.c */
+
+/*
+ * A nameless object of `size` bytes of zeroes, sparse, sealed so that its size never changes again; *fd is the
+ * caller's.  RLIMIT_FSIZE is -EFBIG, never a signal.
+ */
+int brood__os_memory_create(size_t size, int *fd);
+/* Map all of it, shared, readable and writable, not in core dumps; -ENOMEM also for a limited address space. */
+int brood__os_memory_map(int fd, size_t size, void **base);
+void brood__os_memory_unmap(void *base, size_t size);
+/* Make [offset, offset+length) of it real, so that writing there can't fail later; -ENOMEM or -ENOSPC if it can't. */
+int brood__os_memory_commit(int fd, size_t offset, size_t length);
+/* Bytes that machine and cgroup (v1 or v2) allow this process in all.  May read files. */
+size_t brood__os_memory_total(void);
+size_t brood__os_page_size(void);
+/* A private page of zeroes that is zeroes again in every forked child. */
+int brood__os_wiped_page(void **page);
+
+/* ------------------------------------------------------------------------------------------------------- futex.c */
+
+typedef _Atomic uint32_t os_word;
+
+/*
+ * Sleep while *word == expected, in any process, until the deadline.  0: woken, or it was another value; -ETIMEDOUT;
+ * -EINTR: a signal handler ran.
+ */
+int brood__os_futex_wait(os_word *word, uint32_t expected, int64_t deadline);
+/* Wake at most n sleepers; returns how many were asleep (0 on any error). */
+int brood__os_futex_wake(os_word *word, int n);
+/* In one system call: store 0 and wake all sleepers.  Nothing can happen between the two. */
+int brood__os_futex_clear_and_wake(os_word *word);
+
+/* ------------------------------------------------------------------------------------------------------ robust.c */
+
+/*
+ * What the kernel does for a thread that dies, by any means: it looks at the word that is announced, and at each word
+ * on the thread's list.
+ *   - Its low 30 bits are the thread's id: OS_OWNER_DIED is set instead of them, and one sleeper is woken if
+ *     OS_WAITERS was set.
+ *   - Announced (not listed), and its low 30 bits are 0: one sleeper is woken.
+ *   - Anything else: nothing.
+ */
+#define OS_WAITERS 0x80000000u
+#define OS_OWNER_DIED 0x40000000u
+#define OS_TID_MASK 0x3fffffffu
+
+/* A thread's place in this; one static TLS block, so reading it needs no call. */
+struct os_robust_node {
+    struct os_robust_node *next;
+};
+struct os_robust {
+    struct os_robust_node *head; /* the C library's list head: never replaced, only borrowed */
+    struct os_robust_node *volatile *pending;
+    uint32_t tid; /* 0: not prepared in this thread (or in this forked child) */
+};
+extern _Thread_local struct os_robust brood__os_robust __attribute__((tls_model("initial-exec")));
+
+/* Where a word's node has to lie: this many bytes behind the word. */
+#define OS_ROBUST_NODE 32
+
+/* Find this thread's list.  -ENOSYS: the C library has none, or of another shape.  Not async-signal-safe. */
+int brood__os_robust_prepare(void);
+/* Forget it (in a forked child, whose thread has another id). */
+void brood__os_robust_forget(void);
+
+/* Announce `word` (NULL: nothing); returns what was announced before, to be announced again afterwards. */
+static inline void *brood__os_announce(void *word)
+{
+    struct os_robust_node *volatile *pending = brood__os_robust.pending;
+    struct os_robust_node *before = *pending;
+    *pending = word ? (struct os_robust_node *)(void *)((char *)word + OS_ROBUST_NODE) : NULL;
+    atomic_signal_fence(memory_order_seq_cst); /* the kernel reads it at our death: program order is all it needs */
+    return before ? (char *)before - OS_ROBUST_NODE : NULL;
+}
+/*
+ * Put the node behind `word` on the list, as its first; take it off again, wherever it stands.  The 16 bytes from
+ * word + 24 on are the links: they are written while the word is ours, so unlink before it is released.
+ */
+void brood__os_robust_link(void *word);
+void brood__os_robust_unlink(void *word);
+
+/* ----------------------------------------------------------------------------------------------------- process.c */
+
+/* A process, told apart from a later one of the same pid. */
+struct os_process {
+    pid_t pid;
+    uint64_t started; /* as /proc/<pid>/stat has it (field 22); 0: not known */
+};
+
+/* This process. */
+void brood__os_process_self(struct os_process *self);
+/* Whether it is there and not a zombie. */
+bool brood__os_process_alive(const struct os_process *process);
+/* A descriptor that is readable once it has ended; -ESRCH when it has been reaped or the pid is another's now. */
+int brood__os_process_open(const struct os_process *process, int *pidfd);
+/* A signal to that very process. */
+int brood__os_process_signal(int pidfd, int signal);
+
+/* What the system says of the end of the process behind a pidfd. */
+enum os_exit {
+    OS_EXIT_RUNNING = 0, /* it has not ended */
+    OS_EXIT_STATUS,      /* *value is its exit code */
+    OS_EXIT_SIGNAL,      /* *value is the signal */
+    OS_EXIT_UNKNOWN,     /* ended; its status is gone, or its parent has not taken it yet */
+};
+/*
+ * Ask without waiting, and reap it if it is a child of this process; when another has reaped it, ask the pidfd itself
+ * (PIDFD_GET_INFO with PIDFD_INFO_EXIT, Linux 6.15).
+ */
+enum os_exit brood__os_process_exit(int pidfd, int *value);
+
+/*
+ * fork(2), with the C library's handlers.  All signals are blocked around it; both processes go on with the caller's
+ * mask.  The pid, 0 in the child, or -errno.
+ */
+pid_t brood__os_fork(void);
+
+/*
+ * Run this program again (the file this process was started from, even if its name now means another), detached:
+ * not a child of this process, so that no wait of the caller's program sees it and no SIGCHLD comes.
+ * variable: "NAME=" to which "<its pid>:<number of kept descriptor>" is appended, added to the environment.
+ * keep: the descriptor that stays open in it (besides what the caller's program lets its children inherit).
+ * name: what its argv[0] is.  It starts with default signals and in the caller's session and process group.
+ * Returns once exec has succeeded; else the -errno of the step that failed.  Not async-signal-safe.
+ */
+int brood__os_run_detached(const char *name, const char *variable, int keep);
+
+/* Steps of a start that can fail, for the report {step, errno} up the bootstrap channel. */
+enum os_step {
+    OS_STEP_NONE,
+    OS_STEP_FORK,
+    OS_STEP_DESCRIPTORS,
+    OS_STEP_DIRECTORY,
+    OS_STEP_AFFINITY,
+    OS_STEP_LIMITS,
+    OS_STEP_EXEC
+};
+const char *brood__os_step_name(int step);
+
+/* In a child: limits and affinity.  0 in a field means leave it.  -errno and *step. */
+struct os_limits {
+    uint64_t memory;      /* RLIMIT_DATA */
+    uint64_t cpu_seconds; /* RLIMIT_CPU */
+    bool core_dump;       /* false: RLIMIT_CORE 0 */
+    uint64_t cpu_count;
+    const int *cpus;
+};
+int brood__os_apply_limits(const struct os_limits *limits, int *step);
+
+/* In a child: replace this process by this program run anew with these arguments and environment; returns -errno. */
+int brood__os_exec_self(char *const argv[], char *const environment[]);
+
+/* The path of this program, resolved (not /proc/self/exe itself); into path, cut to capacity. */
+int brood__os_program_path(char *path, size_t capacity);
+
+/* Whether this process has more than one thread. */
+bool brood__os_has_threads(void);
+/* End with this code now: no handlers, no flushing. */
+_Noreturn void brood__os_exit_now(int code);
+/*
+ * SIGKILL this process when the thread that started it ends, be it earlier than its process; -ESRCH if the process has
+ * ended already (parent is its pid).
+ */
+int brood__os_die_with_parent(pid_t parent);
+/* Names in ps and top: cut to 15 bytes. */
+void brood__os_set_name(const char *name);
+/* All signals to their defaults, the ignored ones too, and none blocked: the state in which a program begins. */
+void brood__os_reset_signals(void);
+void brood__os_ignore_signal(int signal);
+/* Block all signals and store the mask before into *saved (opaque, 128 bytes); put it back. */
+struct os_mask {
+    uint64_t bits[16];
+};
+void brood__os_block_signals(struct os_mask *saved);
+void brood__os_restore_signals(const struct os_mask *saved);
+
+/* -------------------------------------------------------------------------------------------------- descriptor.c */
+
+void brood__os_close(int *fd); /* close it if >= 0 and make it -1; errno is kept */
+int brood__os_set_inheritable(int fd, bool inheritable);
+/* A copy, close-on-exec: its number, which is at least `least`. */
+int brood__os_duplicate(int fd, int least);
+/* Close every descriptor but those in keep[0..n), which is sorted by this call. */
+void brood__os_close_all_but(int *keep, size_t n);
+/*
+ * Give each from[i] the number to[i] (any order, overlaps allowed: a permutation works), inheritable; a `from` that is
+ * not also a `to` is closed; 0 or -errno.  from is used up.  For children before their program or function runs.
+ */
+int brood__os_place_descriptors(int *from, const int *to, size_t n);
+
+/*
+ * The lifeline: every process that holds a `watch` end made by brood__os_lifeline_watch is sent SIGKILL by the kernel
+ * when the last holder of `hold` has ended, whatever it is doing.  hold is never passed on.
+ * (A pipe: its last writer gone, the kernel sends the signal that F_SETSIG names to each F_SETOWN reader.)
+ */
+int brood__os_lifeline_create(int *hold, int *watch);
+/*
+ * Own watch of this process, from an inherited end; *mine is close-on-exec.  -ENOENT without /proc; -EPIPE if the last
+ * holder has ended already.
+ */
+int brood__os_lifeline_watch(int watch, int *mine);
+
+/* ------------------------------------------------------------------------------------------------------ socket.c */
+
+/* Both ends of a stream of bytes; of messages (SOCK_SEQPACKET). */
+int brood__os_stream_pair(int ends[2]);
+int brood__os_channel_pair(int ends[2]);
+/*
+ * A listening socket for messages under an abstract name the system chooses; name gets it (at most 16 bytes, printable,
+ * no zero byte at its end).
+ */
+int brood__os_listen(int *fd, char name[16], size_t *size);
+/* Take a waiting connection, -EAGAIN if there is none; refuses (-EACCES) peers of another user, but for root's. */
+int brood__os_accept(int listener, int *fd, pid_t *peer);
+/* Waits if the listener is slow, at most about 10 s (-ETIMEDOUT); -ECONNREFUSED without one; -EACCES as above. */
+int brood__os_connect(const char name[16], size_t size, int *fd, pid_t *peer);
+
+#define OS_MAX_FDS 72
+/*
+ * Send one message with descriptors; wait if there is no room until the deadline, -ETIMEDOUT (0 tries: -EAGAIN).
+ * -EPIPE, never a signal.  A message without bytes needs a descriptor, since it would read as the peer's end.
+ */
+int brood__os_send(int fd, const void *data, size_t size, const int *fds, size_t fd_count, int64_t deadline);
+/*
+ * Receive one message: its length (0 with fd_count 0: the peer has gone), *fd_count in: room, out: how many came, all
+ * close-on-exec; if any part does not fit, all descriptors are closed and -EMSGSIZE, or -EMFILE if it was this
+ * process's table.  -ETIMEDOUT; deadline 0 tries: -EAGAIN.  fds and fd_count may be NULL for none.
+ */
+ssize_t brood__os_receive(int fd, void *data, size_t capacity, int *fds, size_t *fd_count, int64_t deadline);
+/* The stream (a socket): all of it, or -EPIPE, -ETIMEDOUT. */
+int brood__os_write_all(int fd, const void *data, size_t size, int64_t deadline);
+int brood__os_read_all(int fd, void *data, size_t size, int64_t deadline);
+/* Wait until fd is readable (or its peer has gone): 1; 0 at the deadline. */
+int brood__os_wait_readable(int fd, int64_t deadline);
+
+/*
+ * Bells: a datagram socket under an abstract name made of a key and a number; ringing needs no descriptor of the
+ * other's, only the name, and one ring that waits is as good as two.
+ */
+int brood__os_bell_open(uint64_t key, uint32_t number, uint32_t generation, int *fd);
+void brood__os_bell_ring(int sender, uint64_t key, uint32_t number, uint32_t generation);
+void brood__os_bell_drain(int fd);
+int brood__os_bell_sender(int *fd);
+
+/* A set of descriptors to wait on (epoll): tag comes back with what became readable. */
+int brood__os_poller_new(int *poller);
+int brood__os_poller_add(int poller, int fd, uint64_t tag);
+void brood__os_poller_remove(int poller, int fd);
+/* Wait; returns how many tags were written, 0 at the deadline. */
+int brood__os_poller_wait(int poller, uint64_t *tags, int capacity, int64_t deadline);
+
+#endif

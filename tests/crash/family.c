@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+/* family.c - members on command, their deaths, and what must be left of them; see family.h. */
+#include "family.h"
+
+#include "arena/member.h"
+#include "process/repair.h"
+#include "scene.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    ARENA_BYTES = 64 << 20,
+    POSTS = MATES + 4,
+    LOST_MS = 500,   /* a sleeper that should be awake and is asleep after so long would sleep until the slow tick */
+    STUCK_MS = 5000, /* for those who are awake, on a machine that may be busy */
+};
+
+static struct post *posts; /* of the mates, then of victims in turn */
+static struct proc mates[MATES];
+static struct self me;            /* what children take over, for their own page is wiped */
+static uint64_t pages_at_start;
+static unsigned slots_at_start[TABLE_COUNT];
+
+int64_t now_ms(void)
+{
+    return brood__os_now() / 1000000;
+}
+
+static _Noreturn void give_up(const char *what)
+{
+    perror(what);
+    exit(EXIT_FAILURE);
+}
+
+/* ------------------------------------------------------------------------------------------------ the processes */
+
+static struct post *free_post(void)
+{
+    static unsigned turn;
+    return &posts[MATES + turn++ % (POSTS - MATES)];
+}
+
+static int open_proc(pid_t pid, const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) give_up(path);
+    return fd;
+}
+
+bool proc_join(const struct proc *p)
+{
+    *brood__self = me;
+    brood__os_robust_forget();
+    return brood__os_robust_prepare() == 0 && brood__member_attach(p->member);
+}
+
+bool proc_fork(struct proc *p, bool join)
+{
+    *p = (struct proc){.syscall_fd = -1, .post = p->post ? p->post : free_post()};
+    if (brood__member_claim("crash", ROLE_PROCESS, BROOD_START_FORK, false, &p->member) < 0) give_up("claim");
+    memset(p->post, 0, sizeof *p->post);
+    pid_t parent = getpid();
+    p->pid = fork();
+    if (p->pid < 0) give_up("fork");
+    if (p->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent || (join && !proc_join(p))) _exit(EXIT_FAILURE);
+        return true;
+    }
+    p->syscall_fd = open_proc(p->pid, "syscall");
+    return false;
+}
+
+void proc_kill(struct proc *p)
+{
+    int status;
+    kill(p->pid, SIGKILL);
+    do {
+        if (waitpid(p->pid, &status, 0) < 0) give_up("waitpid");
+    } while (!WIFSIGNALED(status) && !WIFEXITED(status));
+    close(p->syscall_fd);
+    p->pid = 0;
+    p->syscall_fd = -1;
+}
+
+bool proc_asleep(const struct proc *p)
+{
+    char text[256];
+    ssize_t size = pread(p->syscall_fd, text, sizeof text - 1, 0);
+    if (size <= 0) return false;
+    text[size] = '\0';
+    long number = -1;
+    unsigned long address = 0;
+    if (sscanf(text, "%ld %lx", &number, &address) != 2 || number != SYS_futex) return false; /* "running" */
+    return address - (uintptr_t)brood__arena() < brood__self->size;
+}
+
+/* ------------------------------------------------------------------------------------------------- their deaths */
+
+void bury_begin(uint32_t member)
+{
+    brood__member_ended(member, ENDED_SIGNAL, SIGKILL);
+    atomic_store(&brood__member_at(member)->gone, 1);
+}
+
+void bury_end(uint32_t member)
+{
+    struct member_shm *m = brood__member_at(member);
+    atomic_store(&m->repaired, 1);
+    atomic_store(&m->released, 1);
+    brood__member_collect(member);
+}
+
+void bury(uint32_t member)
+{
+    bury_begin(member);
+    int64_t start = now_ms();
+    while (!brood__repair_member(member)) {
+        if (now_ms() - start > STUCK_MS) {
+            fail("the repair finds a latch held for ever");
+            break;
+        }
+        sched_yield();
+    }
+    bury_end(member);
+}
+
+/* ----------------------------------------------------------------------------------------------------- the mates */
+
+static _Noreturn void be_mate(struct post *post)
+{
+    for (uint32_t done = 0;;) {
+        while (atomic_load(&post->given) == done) brood__os_futex_wait(&post->given, done, OS_NEVER);
+        post->result = post->deed(&post->order);
+        atomic_store(&post->done, ++done);
+    }
+}
+
+struct proc *mate(unsigned i)
+{
+    struct proc *m = &mates[i];
+    if (m->pid == 0) {
+        m->post = &posts[i];
+        if (proc_fork(m, true)) be_mate(m->post);
+    }
+    return m;
+}
+
+bool mate_busy(unsigned i)
+{
+    return mates[i].pid != 0 && atomic_load(&mates[i].post->given) != atomic_load(&mates[i].post->done);
+}
+
+void mate_do(unsigned i, deed_fn *deed, uint64_t id)
+{
+    struct post *post = mate(i)->post;
+    if (mate_busy(i)) {
+        fail("mate %u is still busy", i);
+        return;
+    }
+    post->deed = deed;
+    post->order = (struct order){.id = id};
+    atomic_fetch_add(&post->given, 1);
+    brood__os_futex_wake(&post->given, 1);
+}
+
+static void give_way(unsigned n)
+{
+    if (n < 200)
+        sched_yield();
+    else
+        brood__os_nap(50 * 1000);
+}
+
+void mate_sleeps(unsigned i)
+{
+    int64_t start = now_ms();
+    for (unsigned n = 0; !(mate_busy(i) && proc_asleep(&mates[i])); n++) {
+        if (now_ms() - start > STUCK_MS) {
+            fail("mate %u does not go to sleep", i);
+            return;
+        }
+        give_way(n);
+    }
+}
+
+void mate_sends_to_sleep(unsigned i, deed_fn *deed, uint64_t id)
+{
+    mate_do(i, deed, id);
+    mate_sleeps(i);
+}
+
+int mate_first(unsigned first, unsigned n)
+{
+    int64_t start = now_ms();
+    for (unsigned turns = 0;; turns++) {
+        bool all_asleep = true;
+        for (unsigned i = first; i < first + n; i++)
+            if (!mate_busy(i)) return (int)i;
+        int64_t waited = now_ms() - start;
+        if (waited > LOST_MS) {
+            for (unsigned i = first; i < first + n; i++) all_asleep &= proc_asleep(&mates[i]);
+            if (all_asleep || waited > STUCK_MS) {
+                fail(all_asleep ? "LOST WAKE-UP: mate %u sleeps on" : "mate %u is stuck", first);
+                return -1;
+            }
+        }
+        give_way(turns);
+    }
+}
+
+int mate_result(unsigned i)
+{
+    return mate_first(i, 1) < 0 ? NO_RESULT : mates[i].post->result;
+}
+
+void mate_ends(unsigned i)
+{
+    if (mates[i].pid == 0) return;
+    proc_kill(&mates[i]);
+    bury(mates[i].member);
+}
+
+/* ---------------------------------------------------------------------------------------------------- the family */
+
+unsigned slots_in_use(enum table table)
+{
+    unsigned n = 0;
+    uint32_t used = atomic_load(&brood__arena()->tables[table].used);
+    for (uint32_t i = 1; i < used; i++) {
+        enum slot_state state = SLOT_STATE(atomic_load(&brood__slot_at(table, i)->word));
+        n += state != SLOT_FREE && state != SLOT_GARBAGE;
+    }
+    return n;
+}
+
+void next_claim_takes_garbage(enum table table)
+{
+    struct table_shm *t = &brood__arena()->tables[table];
+    uint32_t used = atomic_load(&t->used);
+    for (uint32_t i = 1; i < used; i++) {
+        if (SLOT_STATE(atomic_load(&brood__slot_at(table, i)->word)) != SLOT_GARBAGE) continue;
+        atomic_store(&t->hint, i);
+        return;
+    }
+}
+
+static unsigned mates_alive(void)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < MATES; i++) n += mates[i].pid != 0;
+    return n;
+}
+
+/* Pages of runs that no garbage slot holds. */
+static uint64_t pages_in_use(void)
+{
+    uint64_t pages = brood__arena()->pages.used;
+    const struct page_shm *words = brood__at(brood__arena()->pages.table);
+    for (enum table t = TABLE_LOCK; t < TABLE_COUNT; t++) {
+        uint32_t used = atomic_load(&brood__arena()->tables[t].used);
+        for (uint32_t i = 1; i < used; i++) {
+            const struct slot_shm *slot = brood__slot_at(t, i);
+            enum slot_state state = SLOT_STATE(atomic_load(&slot->word));
+            if (slot->body == 0) continue;
+            if (state == SLOT_FREE) fail("free slot %u of table %u has a body", i, t);
+            if (state != SLOT_GARBAGE) continue;
+            pages -= (uint32_t)(words[(slot->body - brood__arena()->pages.heap) / PAGE_SIZE].word >> 32 & 0x7fffffff);
+        }
+    }
+    return pages;
+}
+
+void family_check(void)
+{
+    for (unsigned i = 0; i < MATES; i++)
+        if (mate_busy(i)) fail("mate %u is left in its call", i);
+    if (failing()) return; /* someone may be stuck inside: don't join them */
+    expect_is(brood__pages_check(), 0);
+    expect_is(pages_in_use(), pages_at_start);
+    for (enum table t = TABLE_MEMBER; t < TABLE_COUNT; t++) {
+        unsigned slots = slots_in_use(t) - (t == TABLE_MEMBER ? mates_alive() : 0);
+        if (slots != slots_at_start[t]) fail("table %u has %u slots in use, not %u", t, slots, slots_at_start[t]);
+    }
+}
+
+void family_begin(void)
+{
+    if (!posts) {
+        posts = mmap(NULL, POSTS * sizeof *posts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (posts == MAP_FAILED) give_up("mmap");
+    }
+    if (brood__arena_create(ARENA_BYTES) < 0 || brood__os_robust_prepare() < 0 || brood__member_found() < 0)
+        give_up("family");
+    me = *brood__self;
+    pages_at_start = 0;
+    for (enum table t = TABLE_MEMBER; t < TABLE_COUNT; t++) slots_at_start[t] = slots_in_use(t);
+}
+
+void family_end(void)
+{
+    for (unsigned i = 0; i < MATES; i++)
+        if (mates[i].pid != 0) proc_kill(&mates[i]);
+    brood__arena_detach();
+}

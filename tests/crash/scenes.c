@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* scenes.c - all tables of scenes. */
+#include "scene.h"
+
+const struct scene *const scenes[] = {
+    lock_scenes,
+    NULL,
+};

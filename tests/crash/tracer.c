@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/* tracer.c - victims under ptrace(2); see tracer.h. */
+#include "tracer.h"
+
+#include "scene.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    VICTIMS = 4,          /* of one point */
+    PLACES = 1 << 18,     /* steps that are recorded of each */
+    MOST_STEPS = 4000000, /* of a call that should have ended long before */
+    STOP_MS = 10000,      /* until a step is done, on a busy machine */
+    LOST_MS = 500,
+};
+
+static struct trace traces[VICTIMS];
+static uintptr_t *places; /* PLACES for each of the first two victims */
+static unsigned victims;
+static struct proc left[VICTIMS]; /* those not killed yet */
+static bool recording;
+
+void tracer_begin_point(bool record)
+{
+    if (record && !places) places = malloc(2 * PLACES * sizeof *places);
+    recording = record && places;
+    for (unsigned i = 0; i < victims; i++) /* a scene that failed may have left some */
+        if (left[i].pid != 0) proc_kill(&left[i]);
+    victims = 0;
+    memset(traces, 0, sizeof traces);
+    for (unsigned i = 0; places && i < 2; i++) traces[i].places = places + i * PLACES;
+}
+
+const struct trace *tracer_trace(unsigned n)
+{
+    return &traces[n];
+}
+
+/* ---------------------------------------------------------------------------------------------- in the victim */
+
+__attribute__((noinline)) static void stop_here(void)
+{
+    __asm__ volatile("int3" ::: "memory");
+}
+
+static _Noreturn void be_victim(const struct proc *p, deed_fn *before)
+{
+    struct post *post = p->post;
+    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0) _exit(EXIT_FAILURE);
+    if (before) before(&post->order);
+    stop_here();
+    post->result = post->deed(&post->order);
+    atomic_store_explicit(&post->done, 1, memory_order_release);
+    stop_here();
+    for (;;) pause();
+}
+
+/* --------------------------------------------------------------------------------------------- from outside */
+
+static struct trace *trace_of(const struct victim *v)
+{
+    return &traces[v->ordinal];
+}
+
+static uintptr_t place_of(const struct victim *v)
+{
+    return (uintptr_t)ptrace(PTRACE_PEEKUSER, v->proc.pid, (void *)offsetof(struct user_regs_struct, rip), NULL);
+}
+
+/* The victim's code is ours, at the same address. */
+static bool at_system_call(uintptr_t place)
+{
+    const unsigned char *code = (const unsigned char *)place; // NOLINT(performance-no-int-to-ptr)
+    return code[0] == 0x0f && code[1] == 0x05;
+}
+
+static _Noreturn void give_up(const char *what)
+{
+    perror(what);
+    exit(EXIT_FAILURE);
+}
+
+/* It is stopped: how?  Anything but a trap is its own death, which no scene asks for. */
+static bool stopped_well(struct victim *v, int status)
+{
+    if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP) return true;
+    fail("the victim stopped by itself (status %#x) at %#lx", (unsigned)status,
+         WIFSTOPPED(status) ? (unsigned long)place_of(v) : 0);
+    v->ended = true;
+    return false;
+}
+
+/* After it was let go: stopped again; asleep; neither in `ms`: false. */
+static bool wait_for_stop(struct victim *v, bool may_sleep, int ms)
+{
+    int64_t start = now_ms();
+    for (unsigned n = 0;; n++) {
+        int status;
+        pid_t pid = waitpid(v->proc.pid, &status, WNOHANG);
+        if (pid < 0) give_up("waitpid");
+        if (pid == v->proc.pid) {
+            v->asleep = false;
+            return stopped_well(v, status);
+        }
+        if (may_sleep && n >= 4 && n % 4 == 0 && proc_asleep(&v->proc)) {
+            v->asleep = true;
+            return true;
+        }
+        if (n % 16 == 15 && now_ms() - start > ms) return false;
+        sched_yield();
+    }
+}
+
+static void note_end(struct victim *v)
+{
+    if (atomic_load_explicit(&v->proc.post->done, memory_order_acquire) == 0) return;
+    v->ended = true;
+    v->result = v->proc.post->result;
+}
+
+static void one_step(struct victim *v)
+{
+    struct trace *trace = trace_of(v);
+    uintptr_t place = place_of(v);
+    if (recording && trace->places && trace->count < PLACES)
+        places[(size_t)v->ordinal * PLACES + trace->count++] = place;
+    trace->place = place;
+    if (ptrace(PTRACE_SINGLESTEP, v->proc.pid, NULL, NULL) < 0) give_up("ptrace");
+    if (at_system_call(place)) {
+        if (!wait_for_stop(v, true, STOP_MS)) {
+            fail("the victim is stuck in a system call");
+            v->ended = true;
+        }
+    } else {
+        int status;
+        if (waitpid(v->proc.pid, &status, 0) < 0) give_up("waitpid");
+        stopped_well(v, status);
+    }
+    if (!v->asleep) {
+        v->steps++;
+        trace->steps++;
+    }
+    note_end(v);
+}
+
+void victim_step(struct victim *v, unsigned k)
+{
+    while (v->steps < k && !v->ended && !v->asleep) {
+        if (v->steps == MOST_STEPS) {
+            fail("the victim's call goes on for ever");
+            v->ended = true;
+        } else {
+            one_step(v);
+        }
+    }
+    if (v->ended || v->asleep) trace_of(v)->over = true;
+}
+
+static void start(struct victim *v, deed_fn *before, deed_fn *deed, uint64_t id, bool join)
+{
+    memset(v, 0, sizeof *v);
+    v->ordinal = victims++;
+    if (v->ordinal >= VICTIMS) give_up("too many victims");
+    if (proc_fork(&v->proc, join)) {
+        v->proc.post->deed = deed;
+        v->proc.post->order.id = id;
+        if (!join) v->proc.post->order.number = (uintptr_t)&v->proc;
+        be_victim(&v->proc, before);
+    }
+    left[v->ordinal] = v->proc;
+    int status;
+    if (waitpid(v->proc.pid, &status, 0) < 0) give_up("waitpid");
+    ptrace(PTRACE_SETOPTIONS, v->proc.pid, NULL, (void *)PTRACE_O_EXITKILL);
+    stopped_well(v, status);
+}
+
+void victim_start(struct victim *v, deed_fn *before, deed_fn *deed, uint64_t id)
+{
+    start(v, before, deed, id, true);
+}
+
+void victim_start_outside(struct victim *v, deed_fn *deed, uint64_t id)
+{
+    start(v, NULL, deed, id, false);
+}
+
+void victim_falls_asleep(struct victim *v)
+{
+    bool record = recording;
+    struct trace *trace = trace_of(v);
+    recording = false;
+    victim_step(v, WHOLE_CALL);
+    recording = record;
+    if (!v->asleep) fail("the victim did not go to sleep");
+    v->steps = trace->steps = 0;
+    trace->over = false;
+}
+
+bool victim_wakes(struct victim *v, bool must)
+{
+    if (!v->asleep || v->ended) return v->ended;
+    if (!wait_for_stop(v, false, must ? LOST_MS : 3)) {
+        if (must) fail("LOST WAKE-UP: the victim sleeps on");
+        return false;
+    }
+    return true;
+}
+
+bool victim_run(struct victim *v)
+{
+    if (v->ended) return true;
+    if (!v->asleep && ptrace(PTRACE_CONT, v->proc.pid, NULL, NULL) < 0) give_up("ptrace");
+    v->asleep = false;
+    for (;;) {
+        if (!wait_for_stop(v, true, STOP_MS)) {
+            fail("the victim's call does not end");
+            v->ended = true;
+        }
+        note_end(v);
+        if (v->ended || v->asleep) return v->ended;
+        /* the step in which it slept is done: go on */
+        if (ptrace(PTRACE_CONT, v->proc.pid, NULL, NULL) < 0) give_up("ptrace");
+    }
+}
+
+int victim_finish(struct victim *v)
+{
+    int64_t start_ms = now_ms();
+    while (!victim_run(v)) {
+        if (now_ms() - start_ms > LOST_MS) {
+            fail("LOST WAKE-UP: the victim sleeps on");
+            return NO_RESULT;
+        }
+        brood__os_nap(100 * 1000);
+    }
+    return v->result;
+}
+
+void victim_kill(struct victim *v)
+{
+    if (v->proc.pid != 0) proc_kill(&v->proc);
+    left[v->ordinal].pid = 0;
+}

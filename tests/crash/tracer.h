@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tracer.h - victims: members that are stopped at any instruction of one call, to be killed there or to go on later.
+ *
+ * A victim is a fork of the harness, so the code it executes lies where ours does, and stands under ptrace(2).  Two
+ * breakpoints mark the call; between them it moves one instruction at a time.  A system call is one instruction, and a
+ * sleep inside it is seen from outside: "asleep" is a place like any other to be killed at.
+ */
+#ifndef CRASH_TRACER_H
+#define CRASH_TRACER_H
+
+#include "family.h"
+
+struct victim {
+    struct proc proc;
+    unsigned ordinal; /* the first, second, ... of this point */
+    unsigned steps;   /* instructions of the call done */
+    bool ended;       /* the call has returned; `result` is its answer */
+    bool asleep;      /* it is asleep inside the call */
+    int result;
+};
+
+/* Forget the victims of the last point; record: keep where each step of this one stands. */
+void tracer_begin_point(bool record);
+
+/*
+ * Start a victim, which is a member: it does `before` (may be NULL) and then stops at its call of `deed`.  Both get the
+ * same order: what `before` made, `deed` can use.
+ */
+void victim_start(struct victim *v, deed_fn *before, deed_fn *deed, uint64_t id);
+/* The same, but it has yet to join (proc_join) by the deed itself. */
+void victim_start_outside(struct victim *v, deed_fn *deed, uint64_t id);
+/* Move on until k instructions of the call are done, or it has ended, or it is asleep. */
+void victim_step(struct victim *v, unsigned k);
+/* All the way until it is asleep, which it must be; then count steps from there. */
+void victim_falls_asleep(struct victim *v);
+/* Whether the sleeper was woken: waits for it if it must have been (then a failure if not), or for a moment only. */
+bool victim_wakes(struct victim *v, bool must);
+/* Let go of it at full speed: it must end its call; its result, or NO_RESULT and a failure if it does not. */
+int victim_finish(struct victim *v);
+/* As victim_finish, but it may also sleep; true: it has ended. */
+bool victim_run(struct victim *v);
+void victim_kill(struct victim *v);
+
+/* What was seen of the n-th victim of this point. */
+struct trace {
+    const uintptr_t *places; /* where each recorded step began */
+    unsigned count;
+    unsigned steps;
+    bool over; /* its call has ended, or it is asleep: a later cut is no other */
+    uintptr_t place; /* where it stood last */
+};
+const struct trace *tracer_trace(unsigned n);
+
+#endif

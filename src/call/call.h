@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * call/call.h - one run of a task function in this process: what it was given, what it said, what it allocated.
+ * A thread runs one call at a time; a call made inside a call (a task that is called as an ordinary function is none)
+ * stacks.
+ */
+#ifndef BROOD_CALL_CALL_H
+#define BROOD_CALL_CALL_H
+
+#include <brood/task.h>
+
+struct call_block;
+
+struct call {
+    struct call *outer;
+    int fail; /* what brood_fail was given; 0: it was not called */
+    char text[BROOD_FAIL_TEXT];
+    struct call_block *blocks; /* brood_alloc's, freed by call_end */
+};
+
+/* Become this thread's current call; all of *call is set. */
+void brood__call_begin(struct call *call);
+/* Free what it allocated and ready it for another run (a map's next item). */
+void brood__call_next(struct call *call);
+/* Stop being current, and free. */
+void brood__call_end(struct call *call);
+
+#endif

@@ -63,7 +63,8 @@ static struct module *recall_around(uintptr_t address)
 static bool has_task(struct module *module, uintptr_t address)
 {
     _Atomic uintptr_t *checked = &module->checked[address / sizeof(brood_task) % CHECKED];
-    if (address != 0 && atomic_load_explicit(checked, memory_order_relaxed) == address) return true;
+    if (address == 0) return false;
+    if (atomic_load_explicit(checked, memory_order_relaxed) == address) return true;
     if (!brood__image_has_task(&module->image, address)) return false;
     atomic_store_explicit(checked, address, memory_order_relaxed);
     return true;
@@ -164,7 +165,7 @@ int brood__function_ref(const brood_task *task, function_ref *ref)
     struct module *module = recall_around(address);
     if (!module) {
         int error = learn_around(address, &module);
-        if (error < 0) return error;
+        if (!module) return error;
     }
     if (!has_task(module, address)) return brood__fail_with(BROOD_ETASK, "no task's record lies there");
     uint64_t offset = address - module->image.base;
@@ -205,7 +206,7 @@ int brood__function_find(function_ref ref, const brood_task **task)
     struct module *module = index < MODULES_MOST ? atomic_load_explicit(&by_index[index], memory_order_acquire) : NULL;
     if (!module) {
         int error = learn_index(index, &module);
-        if (error < 0) return error;
+        if (!module) return error;
     }
     uintptr_t address = module->image.base + (uintptr_t)(ref & OFFSET_MASK);
     if (!has_task(module, address)) return brood__fail_with(BROOD_ETASK, "the reference leads to no task");

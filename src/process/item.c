@@ -37,7 +37,7 @@ bool brood__item_is_text(const unsigned char *s, size_t size)
 /* Room for this many bytes more, or NULL. */
 static unsigned char *room(struct item_writer *w, size_t size)
 {
-    if (w->error < 0) return NULL;
+    if (w->error != 0) return NULL;
     if (size > w->most - w->size) {
         w->error =
             brood__fail_with(BROOD_EINVAL, "argument, environment and options take more than %zu bytes", w->most);

@@ -132,7 +132,7 @@ int brood__prepare_encode(const struct preparation *preparation, const struct pr
     start = frame_begin(&w);
     put_object(&w, object);
     frame_end(&w, start);
-    if (w.error < 0) {
+    if (w.error != 0) {
         free(w.bytes);
         return w.error;
     }

@@ -47,7 +47,7 @@ static struct item next(struct reader *r, enum item_kind kind, uint64_t most, co
     struct item item = {0};
     if (r->error == 0 && (brood__item_next(&at, r->end, &item) < 0 || item.kind != kind || item.value > most))
         refuse(r, wanted);
-    if (r->error < 0) return (struct item){0};
+    if (r->error != 0) return (struct item){0};
     r->at = at;
     return item;
 }
@@ -57,12 +57,12 @@ static enum item_kind peek(const struct reader *r)
 {
     const unsigned char *at = r->at;
     struct item item;
-    return r->error < 0 || brood__item_next(&at, r->end, &item) < 0 ? ITEM_OTHER : item.kind;
+    return r->error != 0 || brood__item_next(&at, r->end, &item) < 0 ? ITEM_OTHER : item.kind;
 }
 
 static void want_key(struct reader *r, const char *key)
 {
-    if (r->error < 0) return;
+    if (r->error != 0) return;
     r->what = key;
     struct item item = next(r, ITEM_TEXT, UINT64_MAX, "this key was expected");
     if (r->error == 0 && (item.value != strlen(key) || memcmp(item.data, key, (size_t)item.value) != 0))
@@ -84,7 +84,7 @@ static char *want_string(struct reader *r)
     struct item item = next(r, text ? ITEM_TEXT : ITEM_BYTES, UINT64_MAX, "not a string");
     if (r->error == 0 && memchr(item.data, '\0', (size_t)item.value)) refuse(r, "a zero byte in a string");
     if (r->error == 0 && !text && brood__item_is_text(item.data, (size_t)item.value)) refuse(r, "bytes that are text");
-    if (r->error < 0) return NULL;
+    if (r->error != 0) return NULL;
     char *string = keep(r, item.data, (size_t)item.value);
     *r->memory->text_next++ = '\0';
     return string;
@@ -102,7 +102,7 @@ static int64_t want_int(struct reader *r, int64_t least, int64_t most)
     struct item item = next(r, negative ? ITEM_NEGINT : ITEM_UINT, INT64_MAX, "not an integer in range");
     int64_t value = negative ? -1 - (int64_t)item.value : (int64_t)item.value;
     if (r->error == 0 && (value < least || value > most)) refuse(r, "not an integer in range");
-    return r->error < 0 ? 0 : value;
+    return r->error != 0 ? 0 : value;
 }
 
 static uint64_t want_uint(struct reader *r, const char *key)
@@ -122,12 +122,12 @@ static size_t want_array(struct reader *r, size_t most)
 {
     size_t count = (size_t)next(r, ITEM_ARRAY, most, "not an array within its limit").value;
     if (r->error == 0 && count > (size_t)(r->end - r->at)) refuse(r, "an array beyond the end");
-    return r->error < 0 ? 0 : count;
+    return r->error != 0 ? 0 : count;
 }
 
 static void *allocate(struct reader *r, size_t count, size_t size)
 {
-    if (r->error < 0) return NULL;
+    if (r->error != 0) return NULL;
     void *memory = calloc(count, size);
     if (!memory) r->error = BROOD_ENOMEM;
     return memory;
@@ -187,8 +187,10 @@ static void read_object(struct reader *r, struct process_object *o)
     want_key(r, "arg");
     struct item arg = next(r, ITEM_BYTES, UINT64_MAX, "not bytes");
     o->arg_size = (size_t)arg.value;
-    if (o->arg_size) r->memory->arg = allocate(r, o->arg_size, 1);
-    if (r->memory->arg) memcpy(r->memory->arg, arg.data, o->arg_size);
+    if (o->arg_size) {
+        r->memory->arg = allocate(r, o->arg_size, 1);
+        if (r->memory->arg) memcpy(r->memory->arg, arg.data, o->arg_size);
+    }
     o->arg = r->memory->arg;
     want_key(r, "cpus");
     size_t cpus = want_array(r, PREPARE_CPUS);
@@ -225,14 +227,14 @@ static void open_frame(struct reader *r, const unsigned char *at, const unsigned
     }
     memcpy(&length, at, sizeof length);
     if (length > PREPARE_MOST || length > (size_t)(end - at) - sizeof length) refuse(r, "a length beyond the end");
-    if (r->error < 0) return;
+    if (r->error != 0) return;
     r->at = at + sizeof length;
     r->end = r->at + length;
 }
 
 static void close_frame(struct reader *r, const char *what)
 {
-    if (r->error < 0 || r->at == r->end) return;
+    if (r->error != 0 || r->at == r->end) return;
     r->what = what;
     refuse(r, "bytes behind its end");
 }
@@ -258,7 +260,7 @@ int brood__prepare_decode(const void *bytes, size_t size, struct preparation *pr
     read_object(&r, object);
     close_frame(&r, "process object");
     if (r.error == 0 && r.end != end) refuse(&r, "bytes behind its end");
-    if (r.error < 0) {
+    if (r.error != 0) {
         brood__prepare_free(r.memory);
         memset(preparation, 0, sizeof *preparation);
         memset(object, 0, sizeof *object);

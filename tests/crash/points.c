@@ -11,9 +11,11 @@ enum {
     PAIRS = 400,        /* cuts of a pair, drawn by lot */
     PAIRS_ALL = 4000,
     TURNS = 2,          /* of a loop that are played in full ... */
-    ONE_IN = 16,        /* ... and of its later turns so many */
+    LATER_TURNS = 64,   /* ... and of all later turns about so many instructions */
     MOST_TOLD = 12,     /* failures of a scene that are told in full */
-    SLACK = 256,        /* instructions by which a path may be longer than the one that was noted */
+    STEPPED = 16,       /* cuts that are reached step by step, wherever that leads */
+    STEPPED_WITHIN = 512,
+    LONGEST_SECOND = 1500, /* instructions of a second call: some wait as long as they are let */
 };
 
 extern const char __executable_start;
@@ -64,37 +66,31 @@ void expect_is_(long long have, long long want, const char *what, const char *fu
 
 /* -------------------------------------------------------------------------------------------------------- playing */
 
-static void play(struct cut cut, bool record)
+static void play(struct cut cut, bool record, bool step)
 {
     now = tally->cut = cut;
     atomic_store(&tally->beat, now_ms());
     failed = false;
-    tracer_begin_point(record);
+    tracer_begin_point(record, step);
     scene->play(&cut);
     if (!failed) family_check();
     atomic_fetch_add(&tally->points, 1);
     if (failed) atomic_fetch_add(&tally->failures, 1);
     fflush(stdout);
     if (failed || (scene->flags & SCENE_FRESH)) {
-        tracer_begin_point(false);
+        tracer_begin_point(false, false);
         family_end();
         family_begin();
     }
 }
 
-/* Of the steps that were noted: those worth a cut. */
-static unsigned worth(const struct trace *trace, const struct plan *plan, unsigned *ks)
+/* Of the instructions on the path: those worth a cut. */
+static unsigned worth(unsigned length, const struct plan *plan, unsigned *ks)
 {
-    enum { HASHES = 1 << 16 };
-    static uint8_t seen[HASHES]; /* turns by place; two places that share one are both sampled: no harm */
-    memset(seen, 0, sizeof seen);
-    unsigned n = 0;
-    for (unsigned k = 0; k < trace->count; k++) {
-        uint8_t *turns = &seen[trace->places[k] % HASHES];
-        bool fresh = *turns < TURNS;
-        if (fresh) ++*turns;
-        if (fresh || plan->all || lot(ONE_IN) == 0) ks[n++] = k;
-    }
+    unsigned n = 0, later = 0;
+    for (unsigned k = 0; k < length; k++) later += tracer_turn(k) >= TURNS;
+    for (unsigned k = 0; k < length; k++)
+        if (plan->all || tracer_turn(k) < TURNS || lot(later) < LATER_TURNS) ks[n++] = k;
     return n;
 }
 
@@ -109,27 +105,50 @@ static unsigned thin(unsigned *ks, unsigned n, unsigned sample)
     return sample;
 }
 
-static void play_single(const struct plan *plan, unsigned *ks, unsigned n, unsigned length)
+static void play_single(const struct plan *plan, unsigned variant, unsigned *ks, unsigned n, unsigned length)
 {
     n = thin(ks, n, plan->sample);
-    for (unsigned i = 0; i < n; i++) {
-        play((struct cut){.k = {ks[i]}, .order = lot(1 << 16)}, false);
-        if (tracer_trace(0)->over && !failed) return;
+    for (unsigned i = 0; i < n; i++) play((struct cut){.k = {ks[i]}, .order = variant}, false, false);
+    for (unsigned i = 0; i < STEPPED && !plan->sample; i++) {
+        unsigned k = lot(length < STEPPED_WITHIN ? length + 1 : STEPPED_WITHIN);
+        play((struct cut){.k = {k}, .order = variant}, false, true);
     }
-    if (plan->sample) return;
-    for (unsigned k = length; k < length + SLACK && !tracer_trace(0)->over; k++)
-        play((struct cut){.k = {k}, .order = lot(1 << 16)}, false);
 }
 
 /* Cuts of two calls; how long the second is depends on where the first was cut, so that is learned on the way. */
-static void play_pairs(const struct plan *plan, const unsigned *ks, unsigned n, unsigned second)
+static void play_pairs(const struct plan *plan, unsigned variant, const unsigned *ks, unsigned n, unsigned second)
 {
-    unsigned pairs = plan->sample ? plan->sample : plan->all ? PAIRS_ALL : PAIRS;
+    unsigned variants = scene->variants ? scene->variants : 1;
+    unsigned pairs = (plan->sample ? plan->sample : plan->all ? PAIRS_ALL : PAIRS) / variants + 1;
     for (unsigned i = 0; i < pairs; i++) {
-        struct cut cut = {.k = {n ? ks[lot(n)] : 0, lot(second + 2)}, .order = lot(1 << 16)};
-        play(cut, false);
-        if (!tracer_trace(1)->over && cut.k[1] + cut.k[1] / 4 + 16 > second) second = cut.k[1] + cut.k[1] / 4 + 16;
+        struct cut cut = {.k = {n ? ks[lot(n)] : 0, lot(second + 2)}, .order = variant};
+        play(cut, false, false);
+        unsigned further = cut.k[1] + cut.k[1] / 4 + 16;
+        if (!tracer_trace(1)->over && further > second && further < LONGEST_SECOND) second = further;
     }
+}
+
+static void play_variant(const struct plan *plan, unsigned variant)
+{
+    play((struct cut){.k = {WHOLE_CALL, WHOLE_CALL}, .order = variant}, true, false);
+    unsigned length = tracer_trace(0)->count, second = tracer_trace(1)->count;
+    if (!tracer_trace(0)->over && !failed) {
+        fail("the scene's call does not end");
+        atomic_fetch_add(&tally->failures, 1);
+    }
+    if (plan->one) {
+        play(plan->at, false, false);
+        return;
+    }
+    unsigned *ks = malloc((length + 1) * sizeof *ks);
+    if (!ks) exit(EXIT_FAILURE);
+    unsigned n = worth(length, plan, ks);
+    if (plan->verbose) printf("  %s: %u instructions, %u of them worth a cut\n", scene->name, length, n);
+    if (scene->flags & SCENE_PAIR)
+        play_pairs(plan, variant, ks, n, second);
+    else
+        play_single(plan, variant, ks, n, length);
+    free(ks);
 }
 
 void points_play(const struct scene *to_play, const struct plan *plan, struct tally *to_tally)
@@ -139,22 +158,7 @@ void points_play(const struct scene *to_play, const struct plan *plan, struct ta
     random_state = plan->seed * 0x9e3779b97f4a7c15u | 1;
     brood__spin_before_sleep = scene->flags & SCENE_SPIN ? 3 : 0;
     family_begin();
-    if (plan->one) {
-        play(plan->at, false);
-    } else {
-        play((struct cut){.k = {WHOLE_CALL, WHOLE_CALL}}, true);
-        const struct trace *first = tracer_trace(0);
-        unsigned length = first->count, second = tracer_trace(1)->steps;
-        unsigned *ks = malloc((length + 1) * sizeof *ks);
-        if (!ks) exit(EXIT_FAILURE);
-        unsigned n = worth(first, plan, ks);
-        if (plan->verbose) printf("  %s: %u instructions, %u of them worth a cut\n", scene->name, length, n);
-        if (!first->over) fail("the scene's call does not end");
-        if (scene->flags & SCENE_PAIR)
-            play_pairs(plan, ks, n, second);
-        else
-            play_single(plan, ks, n, length);
-        free(ks);
-    }
+    for (unsigned variant = 0; variant < (scene->variants ? scene->variants : 1); variant++)
+        if (!plan->one || plan->at.order == variant) play_variant(plan, variant);
     family_end();
 }

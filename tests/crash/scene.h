@@ -31,7 +31,7 @@
 #define WHOLE_CALL UINT_MAX
 struct cut {
     unsigned k[2];
-    unsigned order; /* scenes of two victims: any number, to choose in what order they die */
+    unsigned order; /* which variant of the scene: below its `variants` */
 };
 
 enum {
@@ -44,6 +44,7 @@ struct scene {
     const char *name;
     void (*play)(const struct cut *cut);
     unsigned flags;
+    unsigned variants; /* 0: one */
 };
 
 /* All scenes; a NULL name at the end of each table, a NULL at the end of all. */

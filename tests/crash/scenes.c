@@ -4,5 +4,6 @@
 
 const struct scene *const scenes[] = {
     lock_scenes,
+    semaphore_scenes,
     NULL,
 };

@@ -311,47 +311,48 @@ static void free_with_sleepers(const struct cut *cut)
 /* A lock whose owner has died becomes another's before anybody has told those who wait for the old one. */
 static void garbage_reused(const struct cut *cut)
 {
-    struct victim owner, v;
-    victim_start(&owner, make_held, release, 0);
-    brood_lock lock = {owner.proc.post->order.made};
+    mate_do(2, make_held, 0);
+    expect_is(mate_result(2), 0);
+    brood_lock lock = {mate(2)->post->order.made};
+    uint32_t owner = mate(2)->member;
     for (unsigned i = 0; i < 2; i++) mate_sends_to_sleep(i, pass, lock.id);
     struct slot_shm *slot = brood__slot_find(TABLE_LOCK, lock.id);
     if (!slot) {
         fail("no lock");
         return;
     }
-    victim_kill(&owner);
-    bury_begin(owner.proc.member);
+    proc_kill(mate(2));
+    bury_begin(owner);
     /* the sweep's first step, and a moment in which nothing more has been done */
     uint64_t word = atomic_load(&slot->word);
     atomic_store(&slot->word, SLOT_WORD(SLOT_GENERATION(word), SLOT_GARBAGE, 0));
     next_claim_takes_garbage(TABLE_LOCK);
+    struct victim v;
     victim_start(&v, NULL, make, 0);
     victim_step(&v, cut->k[0]);
     if (v.ended) {
-        expect_is(HANDLE_INDEX(v.proc.post->order.made), HANDLE_INDEX(lock.id));
-        bury(owner.proc.member);
+        bury(owner);
         for (unsigned i = 0; i < 2; i++) expect(is_gone(mate_result(i)));
     }
     victim_kill(&v);
     bury(v.proc.member);
-    if (!v.ended) bury(owner.proc.member);
+    if (!v.ended) bury(owner);
     for (unsigned i = 0; i < 2; i++) expect(is_gone(mate_result(i)));
 }
 
 const struct scene lock_scenes[] = {
-    {"lock/acquire", acquire_free, 0},
-    {"lock/acquire-attempt", acquire_attempt, 0},
-    {"lock/acquire-held", acquire_held, 0},
-    {"lock/acquire-held-spinning", acquire_held, SCENE_SPIN},
-    {"lock/acquire-woken", acquire_woken, 0},
-    {"lock/release-alone", release_alone, 0},
-    {"lock/release-own-two-asleep", release_own, 0},
-    {"lock/release-foreign-two-asleep", release_foreign, 0},
-    {"lock/chain", chain, SCENE_PAIR},
-    {"lock/two-at-once", two_at_once, SCENE_PAIR},
-    {"lock/new", new_one, 0},
-    {"lock/free-two-asleep", free_with_sleepers, 0},
-    {"lock/garbage-reused", garbage_reused, 0},
-    {NULL, NULL, 0},
+    {"lock/acquire", acquire_free, 0, 2},
+    {"lock/acquire-attempt", acquire_attempt, 0, 2},
+    {"lock/acquire-held", acquire_held, 0, 2},
+    {"lock/acquire-held-spinning", acquire_held, SCENE_SPIN, 2},
+    {"lock/acquire-woken", acquire_woken, 0, 0},
+    {"lock/release-alone", release_alone, 0, 0},
+    {"lock/release-own-two-asleep", release_own, 0, 0},
+    {"lock/release-foreign-two-asleep", release_foreign, 0, 0},
+    {"lock/chain", chain, SCENE_PAIR, 0},
+    {"lock/two-at-once", two_at_once, SCENE_PAIR, 4},
+    {"lock/new", new_one, 0, 2},
+    {"lock/free-two-asleep", free_with_sleepers, 0, 0},
+    {"lock/garbage-reused", garbage_reused, 0, 0},
+    {NULL, NULL, 0, 0},
 };

@@ -18,32 +18,56 @@
 
 enum {
     VICTIMS = 4,          /* of one point */
-    PLACES = 1 << 18,     /* steps that are recorded of each */
+    PLACES = 1 << 18,     /* of a path */
     MOST_STEPS = 4000000, /* of a call that should have ended long before */
     STOP_MS = 10000,      /* until a step is done, on a busy machine */
     LOST_MS = 500,
 };
 
 static struct trace traces[VICTIMS];
-static uintptr_t *places; /* PLACES for each of the first two victims */
-static unsigned victims;
 static struct proc left[VICTIMS]; /* those not killed yet */
-static bool recording;
+static unsigned victims;
+static bool recording, stepping;
 
-void tracer_begin_point(bool record)
+/* The path of the first victim, as it was recorded. */
+static struct path {
+    uintptr_t place;
+    unsigned turn; /* how often it was there before */
+} *path;
+static unsigned path_length;
+
+void tracer_begin_point(bool record, bool step)
 {
-    if (record && !places) places = malloc(2 * PLACES * sizeof *places);
-    recording = record && places;
     for (unsigned i = 0; i < victims; i++) /* a scene that failed may have left some */
         if (left[i].pid != 0) proc_kill(&left[i]);
     victims = 0;
     memset(traces, 0, sizeof traces);
-    for (unsigned i = 0; places && i < 2; i++) traces[i].places = places + i * PLACES;
+    recording = record;
+    stepping = step || record;
+    if (record && !path) path = malloc(PLACES * sizeof *path);
+    if (record) path_length = 0;
 }
 
 const struct trace *tracer_trace(unsigned n)
 {
     return &traces[n];
+}
+
+unsigned tracer_turn(unsigned k)
+{
+    return k < path_length ? path[k].turn : 0;
+}
+
+/* One instruction more on the path; who was last at the same place is found by a table that forgets on collision. */
+static void record_place(uintptr_t place)
+{
+    enum { SIZE = 1 << 16 };
+    static unsigned last[SIZE];
+    if (!path || path_length == PLACES) return;
+    unsigned at = last[place % SIZE];
+    bool known = at < path_length && path[at].place == place;
+    path[path_length] = (struct path){.place = place, .turn = known ? path[at].turn + 1 : 0};
+    last[place % SIZE] = path_length++;
 }
 
 /* ---------------------------------------------------------------------------------------------- in the victim */
@@ -67,6 +91,12 @@ static _Noreturn void be_victim(const struct proc *p, deed_fn *before)
 
 /* --------------------------------------------------------------------------------------------- from outside */
 
+static _Noreturn void give_up(const char *what)
+{
+    perror(what);
+    exit(EXIT_FAILURE);
+}
+
 static struct trace *trace_of(const struct victim *v)
 {
     return &traces[v->ordinal];
@@ -84,16 +114,42 @@ static bool at_system_call(uintptr_t place)
     return code[0] == 0x0f && code[1] == 0x05;
 }
 
-static _Noreturn void give_up(const char *what)
+static void set_place(const struct victim *v, uintptr_t place)
 {
-    perror(what);
-    exit(EXIT_FAILURE);
+    void *field = (void *)offsetof(struct user_regs_struct, rip);
+    if (ptrace(PTRACE_POKEUSER, v->proc.pid, field, place) < 0) give_up("ptrace");
+}
+
+static void write_code(const struct victim *v, uintptr_t place, bool breakpoint)
+{
+    unsigned long code;
+    memcpy(&code, (const void *)place, sizeof code); // NOLINT(performance-no-int-to-ptr)
+    if (breakpoint) code = (code & ~0xffUL) | 0xcc;
+    if (ptrace(PTRACE_POKETEXT, v->proc.pid, place, code) < 0) give_up("ptrace");
+}
+
+static void insert_breakpoint(struct victim *v, uintptr_t place)
+{
+    write_code(v, place, true);
+    v->breakpoint = place;
+}
+
+/* At any stop: take the breakpoint out; if that is what stopped it, it stands before its place. */
+static void remove_breakpoint(struct victim *v)
+{
+    if (v->breakpoint == 0) return;
+    write_code(v, v->breakpoint, false);
+    if (place_of(v) == v->breakpoint + 1) set_place(v, v->breakpoint);
+    v->breakpoint = 0;
 }
 
 /* It is stopped: how?  Anything but a trap is its own death, which no scene asks for. */
 static bool stopped_well(struct victim *v, int status)
 {
-    if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP) return true;
+    if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP) {
+        remove_breakpoint(v);
+        return true;
+    }
     fail("the victim stopped by itself (status %#x) at %#lx", (unsigned)status,
          WIFSTOPPED(status) ? (unsigned long)place_of(v) : 0);
     v->ended = true;
@@ -131,10 +187,8 @@ static void note_end(struct victim *v)
 static void one_step(struct victim *v)
 {
     struct trace *trace = trace_of(v);
-    uintptr_t place = place_of(v);
-    if (recording && trace->places && trace->count < PLACES)
-        places[(size_t)v->ordinal * PLACES + trace->count++] = place;
-    trace->place = place;
+    uintptr_t place = trace->place = place_of(v);
+    if (recording && v->ordinal == 0) record_place(place);
     if (ptrace(PTRACE_SINGLESTEP, v->proc.pid, NULL, NULL) < 0) give_up("ptrace");
     if (at_system_call(place)) {
         if (!wait_for_stop(v, true, STOP_MS)) {
@@ -148,12 +202,12 @@ static void one_step(struct victim *v)
     }
     if (!v->asleep) {
         v->steps++;
-        trace->steps++;
+        trace->count += recording;
     }
     note_end(v);
 }
 
-void victim_step(struct victim *v, unsigned k)
+static void step_by_step(struct victim *v, unsigned k)
 {
     while (v->steps < k && !v->ended && !v->asleep) {
         if (v->steps == MOST_STEPS) {
@@ -163,6 +217,37 @@ void victim_step(struct victim *v, unsigned k)
             one_step(v);
         }
     }
+}
+
+/* At full speed to where its recorded path was after k instructions. */
+static void run_to(struct victim *v, unsigned k)
+{
+    struct path to = path[k];
+    while (!v->ended && !v->asleep) {
+        if (place_of(v) == to.place) {
+            if (to.turn == 0) break;
+            to.turn--;
+            one_step(v);
+            continue;
+        }
+        insert_breakpoint(v, to.place);
+        if (ptrace(PTRACE_CONT, v->proc.pid, NULL, NULL) < 0) give_up("ptrace");
+        if (!wait_for_stop(v, true, STOP_MS)) {
+            fail("the victim does not come to its place");
+            v->ended = true;
+        }
+        note_end(v);
+    }
+    trace_of(v)->place = to.place;
+    v->steps = k;
+}
+
+void victim_step(struct victim *v, unsigned k)
+{
+    if (v->ordinal == 0 && !stepping && v->steps == 0 && k < path_length)
+        run_to(v, k);
+    else
+        step_by_step(v, k);
     if (v->ended || v->asleep) trace_of(v)->over = true;
 }
 
@@ -196,14 +281,12 @@ void victim_start_outside(struct victim *v, deed_fn *deed, uint64_t id)
 
 void victim_falls_asleep(struct victim *v)
 {
-    bool record = recording;
-    struct trace *trace = trace_of(v);
-    recording = false;
-    victim_step(v, WHOLE_CALL);
-    recording = record;
-    if (!v->asleep) fail("the victim did not go to sleep");
-    v->steps = trace->steps = 0;
-    trace->over = false;
+    while (!v->ended && !v->asleep) { /* from system call to system call, so that it stops at the end of its sleep */
+        if (ptrace(PTRACE_SYSCALL, v->proc.pid, NULL, NULL) < 0) give_up("ptrace");
+        if (!wait_for_stop(v, true, STOP_MS)) break;
+        note_end(v);
+    }
+    if (!v->asleep) fail("the victim does not go to sleep");
 }
 
 bool victim_wakes(struct victim *v, bool must)

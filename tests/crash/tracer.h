@@ -18,10 +18,14 @@ struct victim {
     bool ended;       /* the call has returned; `result` is its answer */
     bool asleep;      /* it is asleep inside the call */
     int result;
+    uintptr_t breakpoint; /* 0: none is set */
 };
 
-/* Forget the victims of the last point; record: keep where each step of this one stands. */
-void tracer_begin_point(bool record);
+/*
+ * Forget the victims of the last point.  record: keep the path of this point's victims.  Later points reach their
+ * place on the first victim's path by a breakpoint, which is faster than step by step, unless `step` asks for that.
+ */
+void tracer_begin_point(bool record, bool step);
 
 /*
  * Start a victim, which is a member: it does `before` (may be NULL) and then stops at its call of `deed`.  Both get the
@@ -30,7 +34,7 @@ void tracer_begin_point(bool record);
 void victim_start(struct victim *v, deed_fn *before, deed_fn *deed, uint64_t id);
 /* The same, but it has yet to join (proc_join) by the deed itself. */
 void victim_start_outside(struct victim *v, deed_fn *deed, uint64_t id);
-/* Move on until k instructions of the call are done, or it has ended, or it is asleep. */
+/* Move on until k instructions of the call are done (on its recorded path), or it has ended, or it is asleep. */
 void victim_step(struct victim *v, unsigned k);
 /* All the way until it is asleep, which it must be; then count steps from there. */
 void victim_falls_asleep(struct victim *v);
@@ -44,12 +48,12 @@ void victim_kill(struct victim *v);
 
 /* What was seen of the n-th victim of this point. */
 struct trace {
-    const uintptr_t *places; /* where each recorded step began */
-    unsigned count;
-    unsigned steps;
-    bool over; /* its call has ended, or it is asleep: a later cut is no other */
-    uintptr_t place; /* where it stood last */
+    unsigned count;   /* instructions of its path, if it was recorded */
+    bool over;        /* its call has ended, or it is asleep */
+    uintptr_t place;  /* where it stood last */
 };
 const struct trace *tracer_trace(unsigned n);
+/* How often the first victim's recorded path had been at the place of its k-th instruction before that. */
+unsigned tracer_turn(unsigned k);
 
 #endif

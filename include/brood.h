@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* brood.h - process-based parallelism for C.  The umbrella: it only includes the headers of the areas. */
+#ifndef BROOD_H
+#define BROOD_H
+
+#include <brood/base.h>
+#include <brood/buffer.h>
+#include <brood/error.h>
+#include <brood/event.h>
+#include <brood/lock.h>
+#include <brood/pool.h>
+#include <brood/process.h>
+#include <brood/queue.h>
+#include <brood/semaphore.h>
+#include <brood/task.h>
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * base.h - the family: the process that called brood_init, and all that it starts, directly or not.
+ *
+ * Timeouts are milliseconds as poll(2) has them: 0 tries, BROOD_FOREVER waits.
+ */
+#ifndef BROOD_BASE_H
+#define BROOD_BASE_H
+
+#include <brood/error.h>
+#include <brood/export.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BROOD_VERSION_MAJOR 0
+#define BROOD_VERSION_MINOR 1
+#define BROOD_VERSION_PATCH 0
+
+#define BROOD_FOREVER (-1)
+
+/* How a process is started; see brood_process(3).  Zero means the family's default. */
+typedef enum brood_start_method {
+    BROOD_START_DEFAULT = 0,
+    BROOD_START_FORK,       /* a copy of the caller; never chosen by itself, and not by default in threads */
+    BROOD_START_SPAWN,      /* the program is run again; nothing is inherited but what is named */
+    BROOD_START_FORKSERVER, /* a copy of a clean, small process of the same program; the default */
+} brood_start_method;
+
+BROOD_BEGIN
+
+/*
+ * Make this process the first member of a new family, or, if Brood started this process, become what it was started
+ * for: then the call runs that and exits, and never returns.  Call it first in main, before threads exist.
+ *
+ * argc, argv: main's own, or both NULL; kept for the children's argument vector, never changed.
+ * Returns 0; again in the same process 0 and nothing is done; BROOD_EUNSUPPORTED (a kernel or C library without robust
+ * futexes or memfd), or an errno.  On failure nothing is left behind.
+ * In a process that was forked outside of Brood it founds a new family of its own.
+ * Not thread-safe against itself; not async-signal-safe.
+ */
+BROOD_API int brood_init(int *argc, char ***argv);
+
+/* brood_init, or say on stderr why it can't be and exit with status 1. */
+#define BROOD_INIT(argc, argv) brood__init_or_exit(argc, argv)
+BROOD_API void brood__init_or_exit(int *argc, char ***argv);
+
+/*
+ * Leave the family.  In the first member: wait for the children that are not daemons, end all others, wait until they
+ * and the supervisor are gone, and give back every descriptor and mapping; all handles are stale from then on.
+ * Without it the same happens to the children when the process ends, by any means: a family ends with its first
+ * process.  Returns 0, or BROOD_ENOTMEMBER.  The caller's other threads must be out of Brood's calls.
+ */
+BROOD_API int brood_fini(void);
+
+/* Whether this process is a member of a family.  Async-signal-safe, allowed after any fork. */
+BROOD_API bool brood_is_member(void);
+
+/* Settings of a family, to be given before brood_init, which takes them; zero means default. */
+typedef struct brood_family_options {
+    size_t arena_limit;               /* bytes of shared memory at most; default half of what machine and cgroup allow */
+    brood_start_method start_method;  /* default BROOD_START_FORKSERVER */
+    int start_timeout;                /* ms in which a child has to report; default 30000 */
+} brood_family_options;
+
+/* Use options for the family that the next brood_init makes.  BROOD_EINVAL for a value out of range. */
+BROOD_API int brood_configure(const brood_family_options *options);
+
+/* The method for starts that name none.  Set: 0, BROOD_EINVAL, BROOD_ENOTMEMBER.  It holds for the whole family. */
+BROOD_API int brood_set_start_method(brood_start_method method);
+BROOD_API brood_start_method brood_get_start_method(void);
+BROOD_API const char *brood_start_method_name(brood_start_method method);
+
+/* How many processors this process may really use: min(affinity, ceil(cgroup quota)), at least 1. */
+BROOD_API unsigned brood_cpu_count(void);
+
+/* Bytes of the arena in use by objects and buffers, and its limit; either pointer may be NULL. */
+BROOD_API int brood_arena_usage(size_t *used, size_t *limit);
+
+BROOD_END
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * error.h - what a call can answer.
+ *
+ * Every call that can fail returns an int: 0 (or a count) on success, a negative code on failure.  A code that
+ * comes from the operating system is the negated errno, as in libuv, so that -EMFILE and BROOD_EMFILE are one
+ * number; Brood's own codes lie below -9000, where no errno is.
+ */
+#ifndef BROOD_ERROR_H
+#define BROOD_ERROR_H
+
+#include <brood/export.h>
+#include <errno.h>
+
+/* X(name, value, text): one row makes the enumerator, the name, the text and the row of brood_error(3). */
+#define BROOD_ERROR_MAP(X)                                                                           \
+    X(EAGAIN, -EAGAIN, "not now: nothing there, no room, or held by another")                        \
+    X(ETIMEDOUT, -ETIMEDOUT, "the time given was not enough")                                        \
+    X(EINVAL, -EINVAL, "an argument or option is out of its range")                                  \
+    X(ENOMEM, -ENOMEM, "the process is out of memory")                                               \
+    X(EMFILE, -EMFILE, "the process is out of descriptors")                                          \
+    X(ENFILE, -ENFILE, "the machine is out of descriptors")                                          \
+    X(EPERM, -EPERM, "not allowed: the caller does not hold it")                                     \
+    X(EMSGSIZE, -EMSGSIZE, "the message is longer than the place for it")                            \
+    X(EDEADLK, -EDEADLK, "the caller holds it already: waiting would never end")                     \
+    X(ECANCELED, -ECANCELED, "cancelled before it was done")                                         \
+    X(EOWNERDEAD, -EOWNERDEAD, "acquired; but its last holder died holding it")                      \
+    X(ESTALE, -ESTALE, "a handle whose object is freed, or that is no handle of this family")        \
+    X(ENOTMEMBER, -9001, "this process is not a member: it never called brood_init, or was forked "  \
+                         "outside of Brood")                                                         \
+    X(ECLOSED, -9002, "the object was closed, or its owner died")                                    \
+    X(EARENA, -9003, "the family's shared memory is at its limit")                                   \
+    X(ELOST, -9004, "the process that did the work died")                                            \
+    X(EFAILED, -9005, "the task said that it could not do its work")                                 \
+    X(EEXEC, -9006, "the program could not be executed")                                             \
+    X(ENOINIT, -9007, "the program did not call brood_init")                                         \
+    X(EMODULE, -9008, "the program or library that holds the function is missing there, or differs") \
+    X(ETASK, -9009, "the function is not a task")                                                    \
+    X(ECORRUPT, -9010, "bytes that nobody of this family can have written")                          \
+    X(ESTART, -9011, "a process could not be started")                                               \
+    X(EUNSUPPORTED, -9012, "this system lacks what the call needs")                                  \
+    X(ETHREADS, -9013, "fork was not asked for by name, and the process has threads")                \
+    X(EINIT, -9014, "the initializer of the pool failed")
+
+enum brood_error {
+#define BROOD__ERROR_ENUM(name, value, text) BROOD_##name = value,
+    BROOD_ERROR_MAP(BROOD__ERROR_ENUM)
+#undef BROOD__ERROR_ENUM
+};
+
+BROOD_BEGIN
+
+/*
+ * The text of a code: static, never NULL, never freed; for an errno that has no row above it is the C library's
+ * (strerrordesc_np).  Async-signal-safe; any thread; allowed after any fork.
+ */
+BROOD_API const char *brood_strerror(int code);
+
+/* The name of a code, as "BROOD_ELOST" or "EPERM"; "unknown" for a number that is no code.  As brood_strerror. */
+BROOD_API const char *brood_error_name(int code);
+
+/*
+ * More about the last failure of a Brood call in this thread, where there is more to say than the code does: which
+ * step failed, which module differs, what a failed task said ("exec failed: /bin/x: No such file or directory").
+ * The empty string where there is not.  Belongs to the library and is good until the thread's next Brood call.
+ * A successful call leaves it as it is.
+ */
+BROOD_API const char *brood_error_detail(void);
+
+BROOD_END
+
+#endif

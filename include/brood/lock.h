@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lock.h - a lock between processes that survives the death of its holder.
+ *
+ * It is held by a process, across calls, and may be released by any member, as Python's Lock.  If the holder dies,
+ * the next one to acquire it is told so (BROOD_EOWNERDEAD, and the lock is held): what it protects may be half done.
+ */
+#ifndef BROOD_LOCK_H
+#define BROOD_LOCK_H
+
+#include <brood/base.h>
+
+/* A handle: plain bytes, the same in every member; may be put in structs, arrays and messages. */
+typedef struct brood_lock { uint64_t id; } brood_lock;
+
+BROOD_BEGIN
+
+/*
+ * Make a lock, free, owned by this process: it goes when brood_lock_free is called or this process dies.
+ * 0; BROOD_EARENA (no slot left), BROOD_ENOTMEMBER.  Thread-safe, not async-signal-safe; if the caller dies inside,
+ * nothing is left.
+ */
+BROOD_API int brood_lock_new(brood_lock *lock);
+
+/* Free it: sleepers and later callers get BROOD_ESTALE.  0, BROOD_ESTALE (also when freed before), BROOD_ENOTMEMBER. */
+BROOD_API int brood_lock_free(brood_lock lock);
+
+/*
+ * Acquire; timeout in ms, 0 tries, BROOD_FOREVER waits.
+ * 0; BROOD_EOWNERDEAD: acquired, and the last holder died with it; BROOD_EAGAIN (timeout 0) or BROOD_ETIMEDOUT: held by
+ * another; BROOD_EDEADLK: this process holds it and the timeout is BROOD_FOREVER in a process with one thread;
+ * BROOD_ESTALE; BROOD_ENOTMEMBER.  Thread-safe; async-signal-safe with timeout 0.
+ * A process that dies inside either holds it, and its heir is told, or does not.
+ */
+BROOD_API int brood_lock_acquire(brood_lock lock, int timeout);
+
+/*
+ * Release; by any member.  0; BROOD_EPERM: nobody holds it; BROOD_ESTALE; BROOD_ENOTMEMBER.
+ * Thread-safe, async-signal-safe.  A process that dies inside has released it or not; waiters go on in both cases.
+ */
+BROOD_API int brood_lock_release(brood_lock lock);
+
+/* The pid of the holder, 0 when free; BROOD_ESTALE, BROOD_ENOTMEMBER. */
+BROOD_API int brood_lock_holder(brood_lock lock);
+
+BROOD_END
+
+#endif

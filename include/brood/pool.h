@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool.h - workers that run task functions, one of which may crash.
+ *
+ * A worker that dies costs the one task it was in; that task resolves as BROOD_ELOST with the signal, the worker is
+ * replaced, and the rest goes on.  A pool's handle works in every member: a task may submit to its own pool.
+ */
+#ifndef BROOD_POOL_H
+#define BROOD_POOL_H
+
+#include <brood/base.h>
+#include <brood/process.h>
+#include <brood/task.h>
+
+typedef struct brood_pool { uint64_t id; } brood_pool;
+
+/* One submitted task: the slot it is in and its serial, so a late answer can never be another's. */
+typedef struct brood_future { uint64_t pool, serial; } brood_future;
+
+/* Zero means default everywhere. */
+typedef struct brood_pool_options {
+    const char *name;             /* default "pool" */
+    unsigned workers;             /* default brood_cpu_count(); at most 4096 */
+    brood_start_method method;
+    unsigned max_tasks_per_child; /* items that a worker runs before it is replaced; 0: no limit */
+    const brood_task *initializer; /* run in each worker before its first task: BROOD_TASK_OF(name) */
+    const void *initializer_arg;
+    unsigned max_pending;         /* tasks submitted and not yet taken back, at most; default 65536 */
+    size_t memory_limit;          /* of each worker: bytes of data (RLIMIT_DATA) */
+} brood_pool_options;
+
+/* How one item or task ended. */
+typedef struct brood_outcome {
+    int code;     /* 0; BROOD_EFAILED, BROOD_ELOST, BROOD_ECANCELED, ... */
+    int fail;     /* BROOD_EFAILED: the code given to brood_fail */
+    int signal;   /* BROOD_ELOST: the signal that ended the worker; 0: it exited by itself */
+    int status;   /* BROOD_ELOST with signal 0: the exit code */
+    pid_t pid;    /* the worker's, or 0 */
+    unsigned attempt;
+    uint64_t id;  /* of the item (its index) or the task (its serial) */
+    char text[BROOD_FAIL_TEXT];
+} brood_outcome;
+
+/* How a map went: done + failed + lost = n.  The firsts have the lowest index of their kind; code 0: there is none. */
+typedef struct brood_report {
+    size_t done, failed, lost;
+    brood_outcome first_failed, first_lost;
+} brood_report;
+
+/* Further wishes for a map; zero means default. */
+typedef struct brood_map_options {
+    size_t chunk;        /* items handed to a worker at once, at most; 0: chosen, shrinking towards the end */
+    int timeout;         /* ms for the whole map; 0 means BROOD_FOREVER */
+    brood_report *report;
+    int *codes;          /* n ints: what became of each item: 0, BROOD_ELOST, BROOD_EFAILED, BROOD_ECANCELED */
+} brood_map_options;
+
+BROOD_BEGIN
+
+/*
+ * Make a pool, owned by this process.  options may be NULL.  The workers are started in the background; errors of
+ * their start are answers of the calls that use the pool (BROOD_ESTART, BROOD_EINIT, BROOD_EEXEC, ... with detail).
+ * 0, BROOD_EINVAL, BROOD_EARENA, BROOD_ETHREADS, BROOD_ESTART, BROOD_ENOTMEMBER.  May start the supervisor.
+ */
+BROOD_API int brood_pool_new(brood_pool *pool, const brood_pool_options *options);
+
+/*
+ * out[i] = task(in[i]) for 0 <= i < n, in the pool's workers.  in or out is NULL for a task without argument or result.
+ * Arrays that lie in a brood_buffer are used where they are; others are copied in and out.
+ * 0: all done.  BROOD_ELOST, BROOD_EFAILED: some were not (lost wins); all others are, and out has their results; the
+ * output of an item that was not done is as it was, or zero.  BROOD_ETIMEDOUT: no item runs any more.  BROOD_ECLOSED: the
+ * pool is closed.  BROOD_EARENA, BROOD_ESTALE, BROOD_ENOTMEMBER, and the errors of workers that can't start.
+ * Each item runs at most once.
+ */
+#define brood_pool_map(pool, task, in, out, n)                                                       \
+    brood_pool_map_task(pool, BROOD_TASK_OF(task), BROOD__IN(task, in), BROOD__OUT(task, out), n, NULL)
+#define brood_pool_map_with(pool, task, in, out, n, ...)                                             \
+    brood_pool_map_task(pool, BROOD_TASK_OF(task), BROOD__IN(task, in), BROOD__OUT(task, out), n,    \
+                        &(brood_map_options){__VA_ARGS__})
+BROOD_API int brood_pool_map_task(brood_pool pool, const brood_task *task, const void *in, void *out, size_t n,
+                                  const brood_map_options *options);
+
+/* A map that is under way.  The arrays must stay until brood_map_wait has answered 0 or an error other than timeout. */
+typedef struct brood_map { uint64_t pool, serial; } brood_map;
+
+/* As brood_pool_map, but at once; brood_map_wait waits for it, copies out, and frees it. */
+#define brood_pool_map_async(pool, map, task, in, out, n)                                            \
+    brood_pool_map_async_task(pool, map, BROOD_TASK_OF(task), BROOD__IN(task, in), BROOD__OUT(task, out), n, NULL)
+BROOD_API int brood_pool_map_async_task(brood_pool pool, brood_map *map, const brood_task *task, const void *in,
+                                        void *out, size_t n, const brood_map_options *options);
+BROOD_API int brood_map_wait(brood_map map, int timeout, brood_report *report);
+
+/* A task of several parameters over an array of its arguments (struct <task>_args): the map of Python's starmap. */
+#define brood_pool_starmap brood_pool_map
+
+/*
+ * Hand one call of task to the pool.  0: *future is the caller's until brood_future_free.  BROOD_EAGAIN: max_pending
+ * tasks are open.  BROOD_ECLOSED, BROOD_EARENA, BROOD_ESTALE, BROOD_ENOTMEMBER, errors of start.  Never blocks.
+ */
+#define brood_pool_submit(pool, future, task, arg)                                                   \
+    brood_pool_submit_task(pool, future, BROOD_TASK_OF(task), BROOD__IN(task, arg))
+BROOD_API int brood_pool_submit_task(brood_pool pool, brood_future *future, const brood_task *task, const void *arg);
+
+/*
+ * Wait for a task; timeout in ms.  result: sizeof the task's result, or NULL; for brood_bytes see brood_future_bytes.
+ * 0: done; BROOD_EFAILED, BROOD_ELOST, BROOD_ECANCELED: *outcome (may be NULL) says more; BROOD_EAGAIN or BROOD_ETIMEDOUT: not
+ * yet.  May be asked again until the future is freed.
+ */
+BROOD_API int brood_future_get(brood_future future, void *result, int timeout, brood_outcome *outcome);
+
+/* A result of any length, in place: good until the future is freed.  As brood_future_get. */
+BROOD_API int brood_future_bytes(brood_future future, brood_bytes *result, int timeout, brood_outcome *outcome);
+
+/* 1: it has an answer, 0: not yet; BROOD_ESTALE. */
+BROOD_API int brood_future_done(brood_future future);
+
+/* Give it back.  A task that is still queued is cancelled; one that runs goes on, and nobody gets its result. */
+BROOD_API int brood_future_free(brood_future future);
+
+/* Submit, wait, free. */
+#define brood_pool_apply(pool, task, arg, result)                                                    \
+    brood_pool_apply_task(pool, BROOD_TASK_OF(task), BROOD__IN(task, arg), BROOD__OUT(task, result), BROOD_FOREVER, NULL)
+BROOD_API int brood_pool_apply_task(brood_pool pool, const brood_task *task, const void *arg, void *result,
+                                    int timeout, brood_outcome *outcome);
+
+/* No more work is taken (BROOD_ECLOSED); what was is finished, then the workers leave. */
+BROOD_API int brood_pool_close(brood_pool pool);
+
+/* End the workers at once; open tasks resolve as BROOD_ECANCELED. */
+BROOD_API int brood_pool_terminate(brood_pool pool);
+
+/* Wait until the workers have left, after close or terminate (else BROOD_EINVAL); timeout in ms. */
+BROOD_API int brood_pool_join(brood_pool pool, int timeout);
+
+/* Terminate, join, and free. */
+BROOD_API int brood_pool_free(brood_pool pool);
+
+/* The pids of the workers that are alive: at most capacity are written; the answer is how many there are. */
+BROOD_API int brood_pool_workers(brood_pool pool, pid_t *pids, size_t capacity);
+
+/* A descriptor that is readable when a task or map of this process in this pool may have ended; as brood_queue_fd. */
+BROOD_API int brood_pool_fd(brood_pool pool);
+
+BROOD_END
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * queue.h - messages of any size from any members to any members, in the order of each producer.
+ *
+ * put returns after the commit: there is no feeder thread, and a message that was put is in the queue whatever
+ * happens to its producer.  A process that dies inside put has put its message whole or not at all; one that dies
+ * inside get has taken its message (which is lost with it) or not.  Nobody waits for the dead.
+ *
+ * All calls: BROOD_ESTALE for a handle whose queue is freed, BROOD_ENOTMEMBER, BROOD_ECLOSED as said.  Thread-safe.
+ * Timeouts in ms; with 0 the answer to "not now" is BROOD_EAGAIN, else BROOD_ETIMEDOUT; with 0 async-signal-safe, and
+ * BROOD_EDEADLK when the handler interrupted a call on the same queue.
+ */
+#ifndef BROOD_QUEUE_H
+#define BROOD_QUEUE_H
+
+#include <brood/base.h>
+#include <brood/buffer.h>
+#include <brood/task.h>
+
+typedef struct brood_queue { uint64_t id; } brood_queue;
+
+typedef struct brood_queue_options {
+    size_t max_items; /* messages at most; 0: as many as fit */
+    size_t capacity;  /* bytes of messages at most, rounded up to a power of two; 0: 64 KiB.  A message longer than a
+                         quarter of it travels in a buffer and takes 16 bytes here */
+} brood_queue_options;
+
+/* A message being read in place: see brood_queue_get_view. */
+typedef struct brood_view {
+    const void *data;
+    size_t size;
+    uint64_t reserved[2];
+} brood_view;
+
+BROOD_BEGIN
+
+/* Make a queue, owned by this process.  options may be NULL.  0, BROOD_EINVAL, BROOD_EARENA, BROOD_ENOTMEMBER. */
+BROOD_API int brood_queue_new(brood_queue *queue, const brood_queue_options *options);
+
+/* Free it and the messages in it; whoever waits gets BROOD_ESTALE. */
+BROOD_API int brood_queue_free(brood_queue queue);
+
+/* No more puts: they get BROOD_ECLOSED; gets empty the queue and then get BROOD_ECLOSED.  Closing twice is 0. */
+BROOD_API int brood_queue_close(brood_queue queue);
+
+/*
+ * Put `size` bytes (0 is a message too); they are copied.  0; "not now" when full; BROOD_ECLOSED; BROOD_EARENA when a
+ * long message finds no buffer: nothing was put.
+ */
+BROOD_API int brood_queue_put(brood_queue queue, const void *data, size_t size, int timeout);
+
+/*
+ * Take the oldest message into data, which has room for `capacity` bytes; *size gets its length.  0; "not now" when
+ * empty; BROOD_ECLOSED: closed and empty; BROOD_EMSGSIZE: it is longer, stays where it is, and *size says its length.
+ */
+BROOD_API int brood_queue_get(brood_queue queue, void *data, size_t capacity, size_t *size, int timeout);
+
+/* Put the bytes of *value; get a message of exactly that size (else BROOD_EMSGSIZE, and it stays). */
+#define brood_queue_put_value(queue, value, timeout) brood_queue_put(queue, value, sizeof *(value), timeout)
+#define brood_queue_get_value(queue, value, timeout)                                                 \
+    brood_queue_get_exactly(queue, value, sizeof *(value), timeout)
+BROOD_API int brood_queue_get_exactly(brood_queue queue, void *data, size_t size, int timeout);
+
+/*
+ * Put a buffer as a message, without a copy.  On success the queue has it, on failure the caller still has.
+ * BROOD_EPERM: the caller does not hold it.
+ */
+BROOD_API int brood_queue_put_buffer(brood_queue queue, brood_buffer buffer, int timeout);
+
+/*
+ * Take the oldest message as a buffer that the caller holds from then on; a short one is copied into a new one.
+ * As brood_queue_get, but no length is too long; BROOD_EARENA: no buffer for the copy, the message stays.
+ */
+BROOD_API int brood_queue_get_buffer(brood_queue queue, brood_buffer *buffer, int timeout);
+
+/*
+ * Take the oldest message and read it in place: view->data is good until brood_view_release, which every view needs.
+ * A long message is not copied; a short one is, into a buffer of the view's own.  As brood_queue_get_buffer.
+ */
+BROOD_API int brood_queue_get_view(brood_queue queue, brood_view *view, int timeout);
+BROOD_API int brood_view_release(brood_view *view);
+
+/*
+ * Put n messages; they become visible together or not at all, as far as they fit at once: the answer is how many were
+ * put, from the front, at least 1.  A batch takes no long messages: BROOD_EMSGSIZE.
+ */
+BROOD_API int brood_queue_put_batch(brood_queue queue, const brood_bytes *messages, size_t n, int timeout);
+
+/*
+ * Take up to n messages into data, one behind the other, each at an offset that is a multiple of 8; sizes[i] gets each
+ * length.  The answer is how many, at least 1.  Long messages and such as don't fit stay (BROOD_EMSGSIZE for the first).
+ * "What a dying consumer holds" is here the whole batch.
+ */
+BROOD_API int brood_queue_get_batch(brood_queue queue, void *data, size_t capacity, size_t *sizes, size_t n,
+                                    int timeout);
+
+/* Messages in it now, at least 0; a count may be out of date when it is read.  empty and full: 1 or 0. */
+BROOD_API int64_t brood_queue_size(brood_queue queue);
+BROOD_API int brood_queue_empty(brood_queue queue);
+BROOD_API int brood_queue_full(brood_queue queue);
+
+/*
+ * A descriptor of this process for this queue, made at the first call, the same afterwards; it belongs to the library
+ * and is closed with the queue.  It is readable when there may be something to get: then call get with timeout 0 until
+ * it says BROOD_EAGAIN, which also makes it quiet again.  >= 0, BROOD_EMFILE, BROOD_EARENA.
+ */
+BROOD_API int brood_queue_fd(brood_queue queue);
+
+BROOD_END
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arena.h - the family's shared memory and what this process knows of it.
+ *
+ * One sparse nameless object, mapped by every member, perhaps at different addresses: all references inside are
+ * offsets.  It begins with struct arena_shm; then come the tables (one type of object each, slot.h), then the page
+ * words and the pages (pages.h).  Places are computed once, when the family is made, and never change.
+ */
+#ifndef BROOD_ARENA_ARENA_H
+#define BROOD_ARENA_ARENA_H
+
+#include "arena/latch.h"
+#include "arena/pages.h"
+#include "arena/slot.h"
+#include "os/os.h"
+
+#include <brood/base.h>
+
+#define ARENA_MAGIC 0x61646f6f7262ull /* "brooda" */
+#define ARENA_VERSION 1
+
+/* The supervisor as all see it; see process/supervisor.c.  The word has its robust node 32 bytes on. */
+struct supervisor_shm {
+    struct latch_shm life;   /* listed by the supervisor for all its life: OS_OWNER_DIED says that it is dead */
+    _Atomic uint64_t word;   /* epoch:32 | state:8 | starter:16, see supervisor.h; compare-and-swap by anyone */
+    _Atomic int32_t pid;
+    uint32_t reserved;
+    uint64_t started;
+};
+
+/*
+ * Who writes: the founder before anybody else maps it, and then nobody, but for the fields marked.
+ * If the founder dies before it has started a child, the arena goes with it.
+ */
+struct arena_shm {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t reserved;
+    uint64_t size;
+    uint64_t limit;
+    uint64_t key; /* random: names of bells, ids of the family */
+    unsigned char authkey[32];
+    char listen_name[16]; /* where the supervisor listens; every member holds the socket, so nobody can take it */
+    uint64_t listen_size;
+    _Atomic uint32_t start_method; /* brood_start_method; set by brood_set_start_method */
+    int32_t start_timeout;
+    uint64_t first_member; /* handle of the process that founded the family */
+    struct supervisor_shm supervisor;
+    struct pages_shm pages;
+    struct table_shm tables[TABLE_COUNT];
+};
+
+/*
+ * What this process knows.  It lies in a page that a fork wipes: a process forked outside of Brood finds zeroes, and
+ * is no member.  Written by brood_init, by the start of a child in the child, and by brood_fini.
+ */
+struct self {
+    struct arena_shm *arena; /* NULL: not a member */
+    uint64_t size;
+    uint32_t member;     /* index of this process in the process table; 0 for the supervisor */
+    uint32_t word_id;    /* how this process stands in words: see MEMBER_WORD */
+    uint64_t id;         /* its handle */
+    int memory;          /* descriptors of this process */
+    int listener;
+    int lifeline_hold;   /* the first member's alone */
+    int lifeline_watch;  /* to be inherited by children */
+    int lifeline_mine;   /* this process's own watch */
+    int bell_sender;
+    bool supervisor;
+};
+extern struct self *brood__self; /* never NULL */
+
+/* In a futex word a member stands as this bit and its index, which no thread id can equal. */
+#define MEMBER_BIT 0x20000000u
+#define MEMBER_MASK 0x0000ffffu
+
+static inline bool brood__is_member(void)
+{
+    return brood__self->arena != NULL;
+}
+static inline struct arena_shm *brood__arena(void)
+{
+    return brood__self->arena;
+}
+static inline void *brood__at(uint64_t offset)
+{
+    return (char *)brood__self->arena + offset;
+}
+static inline uint64_t brood__offset(const void *address)
+{
+    return (uint64_t)((const char *)address - (const char *)brood__self->arena);
+}
+/* Whether [address, address + size) lies in the arena's pages. */
+bool brood__in_arena(const void *address, size_t size);
+
+/*
+ * Every public call begins with this: a member, whose thread is prepared for the kernel's robust list.
+ * BROOD_ENOTMEMBER, BROOD_EUNSUPPORTED.
+ */
+int brood__enter_slow(void);
+static inline int brood__enter(void)
+{
+    if (__builtin_expect(brood__is_member() && brood__os_robust.tid != 0, 1)) return 0;
+    return brood__enter_slow();
+}
+
+/* Make an arena with these limits, and this process's view of it, as the founder. */
+int brood__arena_create(size_t limit);
+/* Map the arena behind a descriptor, which from then on is the library's (closed on failure too). */
+int brood__arena_attach(int memory);
+/* Unmap and close all; the process is no member then. */
+void brood__arena_detach(void);
+/* In a forked child: forget the parent's view; its descriptors are closed if close_them. */
+void brood__arena_forget(const struct self *parents, bool close_them);
+
+#endif

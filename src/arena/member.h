@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * member.h - the process table: a slot for each process of the family, from its start until its handle is freed.
+ *
+ * Who writes: the starter from INIT on (name, parent, role, ...), before the child can see it; the child its pid and
+ * start time, before it swaps INIT→LIVE; `ended` by the child at a normal end, by its parent or the supervisor at any
+ * other: compare-and-swap from 0, so the first to know decides.
+ * If the starter dies before the child is LIVE, the supervisor makes the slot GARBAGE and the child, whose swap fails,
+ * exits.  If the child dies: LIVE stays, `ended` is set by whoever learns it, and the supervisor repairs what the dead
+ * held; only then (`repaired`) can the slot be used again, so that an index in a word always means one process.
+ */
+#ifndef BROOD_ARENA_MEMBER_H
+#define BROOD_ARENA_MEMBER_H
+
+#include "arena/arena.h"
+
+enum member_role { ROLE_FIRST, ROLE_PROCESS, ROLE_WORKER, ROLE_TEMPLATE };
+
+/* `ended`: 0 while it runs; else ENDED | kind << 16 | value. */
+#define ENDED 0x80000000u
+enum ended_kind { ENDED_STATUS, ENDED_SIGNAL, ENDED_UNKNOWN };
+#define ENDED_WORD(kind, value) (ENDED | (uint32_t)(kind) << 16 | ((uint32_t)(value) & 0xffff))
+
+struct member_shm {
+    struct slot_shm slot;          /* owner: the index of the parent */
+    struct latch_shm bell;         /* only its word: joiners sleep on it; 0 or OS_WAITERS */
+    _Atomic uint32_t ended;        /* see above */
+    _Atomic uint32_t repaired;     /* 1: nothing in the arena names this index any more; by the supervisor */
+    _Atomic uint32_t released;     /* 1: the handle was given back */
+    _Atomic uint32_t gone;         /* 1: the process is not there any more, whatever is known of its status */
+    int32_t pid;
+    uint32_t role;
+    uint64_t started;
+    uint64_t parent;               /* handle */
+    uint64_t pool;                 /* workers: handle of their pool */
+    uint32_t seat;                 /* workers: which of the pool's */
+    uint32_t method;
+    uint32_t daemon;
+    uint32_t reserved;
+    _Atomic uint64_t waits_for;    /* handle of the object its last sleeper waits for, for the tools */
+    _Atomic uint64_t task;         /* workers: what they are doing, for the tools and reports */
+    char name[32];
+};
+_Static_assert(sizeof(struct member_shm) <= 512, "fits its table");
+
+static inline struct member_shm *brood__member_at(uint32_t index)
+{
+    return (struct member_shm *)(void *)brood__slot_at(TABLE_MEMBER, index);
+}
+static inline struct member_shm *brood__member_find(uint64_t id)
+{
+    return brood__slot_find(TABLE_MEMBER, id);
+}
+static inline struct member_shm *brood__me(void)
+{
+    return brood__member_at(brood__self->member);
+}
+
+/* Claim a slot for a child: INIT, owned by this process (or the supervisor); filled with name (cut), role, method. */
+int brood__member_claim(const char *name, enum member_role role, brood_start_method method, bool daemon,
+                        uint32_t *index);
+/* Give up a claim whose child never became LIVE. */
+void brood__member_abandon(uint32_t index);
+/* In the child: take the slot; false when the starter has died meanwhile: then the child must exit. */
+bool brood__member_attach(uint32_t index);
+/* The founder's own slot. */
+int brood__member_found(void);
+/* Record the end; the first answer counts.  Does not wake. */
+void brood__member_ended(uint32_t index, enum ended_kind kind, int value);
+/* Free the slot if it is both repaired and released; anyone may call it at any time. */
+void brood__member_collect(uint32_t index);
+/* Whether the process of this index has ended, as far as the table says. */
+static inline bool brood__member_dead(uint32_t index)
+{
+    return atomic_load_explicit(&brood__member_at(index)->gone, memory_order_acquire) != 0;
+}
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * slot.c - tables of typed slots; the protocol is in slot.h.
+ * Thread-safe; async-signal-safe but for growth of a table, which is one system call.
+ */
+#include "arena/slot.h"
+
+#include "arena/arena.h"
+
+/* The capacities are those of an arena of full size; a small address space gets smaller tables (arena.c). */
+const struct table_shape brood__table_shapes[TABLE_COUNT] = {
+    [TABLE_MEMBER] = {512, 1 << 16},    [TABLE_LOCK] = {64, 1 << 20},  [TABLE_SEMAPHORE] = {128, 1 << 18},
+    [TABLE_EVENT] = {64, 1 << 20},      [TABLE_BUFFER] = {64, 1 << 22}, [TABLE_QUEUE] = {512, 1 << 16},
+    [TABLE_BELL] = {64, 1 << 16},       [TABLE_POOL] = {1024, 1 << 12},    [TABLE_MODULE] = {512, 1 << 12},
+};
+
+#define GROW_BYTES (64u * 1024u)
+
+struct slot_shm *brood__slot_at(enum table table, uint32_t index)
+{
+    const struct table_shm *t = &brood__arena()->tables[table];
+    return brood__at(t->offset + (uint64_t)index * t->slot_size);
+}
+
+void *brood__slot_find(enum table table, uint64_t id)
+{
+    if (HANDLE_TABLE(id) != table) return NULL;
+    const struct table_shm *t = &brood__arena()->tables[table];
+    uint32_t index = HANDLE_INDEX(id);
+    if (index == 0 || index >= atomic_load_explicit(&t->high, memory_order_acquire)) return NULL;
+    struct slot_shm *slot = brood__at(t->offset + (uint64_t)index * t->slot_size);
+    return brood__slot_is(slot, id) ? slot : NULL;
+}
+
+int brood__slot_gone(enum table table, uint64_t id)
+{
+    const struct table_shm *t = &brood__arena()->tables[table];
+    uint32_t index = HANDLE_INDEX(id);
+    if (HANDLE_TABLE(id) != table || index == 0 || index >= atomic_load(&t->high)) return BROOD_ESTALE;
+    uint64_t word = atomic_load(&brood__slot_at(table, index)->word);
+    return SLOT_GENERATION(word) == HANDLE_GENERATION(id) && SLOT_STATE(word) == SLOT_GARBAGE ? BROOD_ECLOSED
+                                                                                              : BROOD_ESTALE;
+}
+
+static bool swap(struct slot_shm *slot, uint64_t from, uint64_t to)
+{
+    /* acq_rel: acquire what the last owner wrote, publish what this one wrote. */
+    return atomic_compare_exchange_strong_explicit(&slot->word, &from, to, memory_order_acq_rel,
+                                                   memory_order_relaxed);
+}
+
+/* More slots: memory first, then `high`; two who do it at once do the same. */
+static int grow(struct table_shm *t, uint32_t high)
+{
+    if (high >= t->capacity) return BROOD_EARENA;
+    uint64_t bytes = (uint64_t)high * t->slot_size / GROW_BYTES * GROW_BYTES;
+    uint64_t end = bytes + GROW_BYTES;
+    if (end > (uint64_t)t->capacity * t->slot_size) end = (uint64_t)t->capacity * t->slot_size;
+    if (brood__os_memory_commit(brood__self->memory, t->offset + bytes, end - bytes) < 0) return BROOD_EARENA;
+    uint32_t next = (uint32_t)(end / t->slot_size);
+    /* release pairs with the acquire loads of high: whoever sees it finds real memory. */
+    atomic_compare_exchange_strong_explicit(&t->high, &high, next, memory_order_release, memory_order_relaxed);
+    return 0;
+}
+
+static void raise_used(struct table_shm *t, uint32_t used)
+{
+    uint32_t seen = atomic_load_explicit(&t->used, memory_order_relaxed);
+    while (seen < used && !atomic_compare_exchange_weak_explicit(&t->used, &seen, used, memory_order_acq_rel,
+                                                                 memory_order_relaxed)) {
+    }
+}
+
+/* One slot: claim it if it is free, or take it apart and claim it if it is garbage. */
+static bool claim(struct slot_shm *slot, enum table table, uint32_t index, uint32_t owner, slot_scrub_fn *scrub)
+{
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    uint32_t generation = SLOT_GENERATION(word);
+    if (SLOT_STATE(word) == SLOT_GARBAGE) {
+        if (!swap(slot, word, SLOT_WORD(generation, SLOT_FREEING, owner))) return false;
+        if (scrub && !scrub(slot, index)) {
+            swap(slot, SLOT_WORD(generation, SLOT_FREEING, owner), word);
+            return false;
+        }
+        brood__slot_release(table, index);
+        word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+        generation = SLOT_GENERATION(word);
+    }
+    if (SLOT_STATE(word) != SLOT_FREE || generation == UINT32_MAX) return false;
+    raise_used(&brood__arena()->tables[table], index + 1);
+    return swap(slot, word, SLOT_WORD(generation, SLOT_INIT, owner));
+}
+
+int brood__slot_claim(enum table table, uint32_t owner, slot_scrub_fn *scrub, uint32_t *index)
+{
+    struct table_shm *t = &brood__arena()->tables[table];
+    for (;;) {
+        uint32_t high = atomic_load_explicit(&t->high, memory_order_acquire);
+        uint32_t start = atomic_load_explicit(&t->hint, memory_order_relaxed);
+        for (uint32_t n = 1, i = start; n < high; n++, i++) {
+            if (i == 0 || i >= high) i = 1;
+            if (!claim(brood__slot_at(table, i), table, i, owner, scrub)) continue;
+            atomic_store_explicit(&t->hint, i + 1, memory_order_relaxed);
+            *index = i;
+            return 0;
+        }
+        int error = grow(t, high);
+        if (error < 0) return error;
+        if (high) atomic_store_explicit(&t->hint, high, memory_order_relaxed);
+    }
+}
+
+uint64_t brood__slot_publish(enum table table, uint32_t index)
+{
+    struct slot_shm *slot = brood__slot_at(table, index);
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    atomic_store_explicit(&slot->word, SLOT_WORD(SLOT_GENERATION(word), SLOT_LIVE, SLOT_OWNER(word)),
+                          memory_order_release);
+    return HANDLE(table, index, SLOT_GENERATION(word));
+}
+
+bool brood__slot_retire(enum table table, uint64_t id)
+{
+    struct slot_shm *slot = brood__slot_find(table, id);
+    if (!slot) return false;
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    if (SLOT_GENERATION(word) != HANDLE_GENERATION(id) || SLOT_STATE(word) != SLOT_LIVE) return false;
+    return swap(slot, word, SLOT_WORD(SLOT_GENERATION(word), SLOT_FREEING, brood__self->member));
+}
+
+void brood__slot_release(enum table table, uint32_t index)
+{
+    struct slot_shm *slot = brood__slot_at(table, index);
+    if (slot->body) brood__pages_free(table, index);
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    atomic_store_explicit(&slot->word, SLOT_WORD(SLOT_GENERATION(word) + 1, SLOT_FREE, 0), memory_order_release);
+    atomic_store_explicit(&brood__arena()->tables[table].hint, index, memory_order_relaxed);
+}

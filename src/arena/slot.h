@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * slot.h - tables of objects of one type, and the handles that name them.
+ *
+ * A slot is for ever of its table's type, so that a late user of a freed handle compares with an object of the same
+ * shape and fails.  A handle is type:8 | index:24 | generation:32; a slot whose generation would come round is
+ * never used again.
+ *
+ * The slot's word is the whole truth about it: generation:32 | state:8 | 8 bits 0 | owner:16.
+ *   FREE      nobody's
+ *   INIT      owner is making it
+ *   LIVE      in use, freed when owner dies
+ *   FREEING   owner is taking it apart
+ *   GARBAGE   its owner died: whoever claims it next takes it apart first
+ * Who writes: compare-and-swap only; claimants FREE→INIT and GARBAGE→FREEING, the owner INIT→LIVE→FREEING→FREE, the
+ * supervisor INIT, LIVE, FREEING→GARBAGE for a dead owner.  If a process dies here: the word names it, and the
+ * supervisor makes it GARBAGE.  The slot's memory (body) is set and cleared under the latch of the pages together with
+ * the run's own word, so heirs of that latch can tell and undo a half-done change.
+ */
+#ifndef BROOD_ARENA_SLOT_H
+#define BROOD_ARENA_SLOT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum table { TABLE_NONE, TABLE_MEMBER, TABLE_LOCK, TABLE_SEMAPHORE, TABLE_EVENT, TABLE_BUFFER, TABLE_QUEUE, TABLE_BELL,
+             TABLE_POOL, TABLE_MODULE, TABLE_COUNT };
+
+enum slot_state { SLOT_FREE, SLOT_INIT, SLOT_LIVE, SLOT_FREEING, SLOT_GARBAGE };
+
+struct slot_shm {
+    _Atomic uint64_t word;
+    uint64_t body; /* offset of its run of pages, 0: none */
+};
+
+#define SLOT_WORD(generation, state, owner) ((uint64_t)(generation) << 32 | (uint64_t)(state) << 24 | (uint64_t)(owner))
+#define SLOT_GENERATION(word) ((uint32_t)((word) >> 32))
+#define SLOT_STATE(word) ((enum slot_state)((word) >> 24 & 0xff))
+#define SLOT_OWNER(word) ((uint32_t)((word) & 0xffff))
+#define OWNER_SUPERVISOR 0xffffu
+#define OWNER_FAMILY 0xfffeu /* nobody's death frees it */
+
+#define HANDLE(table, index, generation) ((uint64_t)(table) << 56 | (uint64_t)(index) << 32 | (uint64_t)(generation))
+#define HANDLE_TABLE(id) ((uint32_t)((id) >> 56))
+#define HANDLE_INDEX(id) ((uint32_t)((id) >> 32 & 0xffffff))
+#define HANDLE_GENERATION(id) ((uint32_t)(id))
+
+/*
+ * A table.  offset, slot_size and capacity never change; high and used only grow (compare-and-swap), high after the
+ * memory below it was made real; hint is only that.
+ */
+struct table_shm {
+    uint64_t offset;
+    uint32_t slot_size;
+    uint32_t capacity;
+    _Atomic uint32_t high; /* slots [1, high) are real memory; slot 0 is never used */
+    _Atomic uint32_t used; /* slots [used, high) were never claimed; raised before a claim, so scans miss nothing */
+    _Atomic uint32_t hint;
+    uint32_t reserved;
+};
+
+/* Sizes and capacities of the tables, by type; in slot.c, checked against the structs where those are defined. */
+struct table_shape {
+    uint32_t slot_size;
+    uint32_t capacity;
+};
+extern const struct table_shape brood__table_shapes[TABLE_COUNT];
+
+/* The slot, whatever its state; index below high. */
+struct slot_shm *brood__slot_at(enum table table, uint32_t index);
+
+/* The live slot that a handle names, or NULL.  It may be freed at any time after: check again under its lock. */
+static inline bool brood__slot_is(const struct slot_shm *slot, uint64_t id)
+{
+    uint64_t word = atomic_load_explicit(&((struct slot_shm *)(uintptr_t)slot)->word, memory_order_acquire);
+    return SLOT_GENERATION(word) == HANDLE_GENERATION(id) && SLOT_STATE(word) == SLOT_LIVE;
+}
+void *brood__slot_find(enum table table, uint64_t id);
+
+/* Why a handle that found no live slot did not: BROOD_ECLOSED when its owner's death took it, else BROOD_ESTALE. */
+int brood__slot_gone(enum table table, uint64_t id);
+
+/* Takes apart what a GARBAGE slot holds besides its body; false: not now (somebody is inside), try another slot. */
+typedef bool slot_scrub_fn(struct slot_shm *slot, uint32_t index);
+
+/*
+ * Claim a slot: it is INIT, owned by `owner`.  scrub may be NULL.  0 and *index; BROOD_EARENA.
+ * The rest of the slot is as its last user left it.
+ */
+int brood__slot_claim(enum table table, uint32_t owner, slot_scrub_fn *scrub, uint32_t *index);
+/* INIT→LIVE; returns the handle.  release: pairs with the acquire in brood__slot_is. */
+uint64_t brood__slot_publish(enum table table, uint32_t index);
+/* LIVE→FREEING by this process.  Whoever it answers true to takes it apart and calls release. */
+bool brood__slot_retire(enum table table, uint64_t id);
+/* Free the body, then INIT or FREEING→FREE under the next generation. */
+void brood__slot_release(enum table table, uint32_t index);
+
+#endif

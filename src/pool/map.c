@@ -1,0 +1,599 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * map.c - maps: a job with chunks, the caller's side and the worker's; the protocol is in pool/pool.h.
+ * Thread-safe; not async-signal-safe.
+ */
+#include "call/buffer.h"
+#include "call/call.h"
+#include "call/error.h"
+#include "pool/pool.h"
+#include "sync/bell.h"
+
+#include <limits.h>
+#include <string.h>
+
+#define JOB_WORD(serial, state, owner) TASK_WORD(serial, state, 0, owner)
+#define JOB_SERIAL(word) TASK_SERIAL(word)
+#define JOB_STATE(word) ((enum job_state)((word) >> 24 & 0xff))
+#define JOB_OWNER(word) TASK_OWNER(word)
+
+static struct chunk_shm *chunk_at(const struct job_shm *job, uint32_t index)
+{
+    return (struct chunk_shm *)brood__at(job->chunks) + index;
+}
+
+static bool swap(_Atomic uint64_t *word, uint64_t *seen, uint64_t to)
+{
+    return atomic_compare_exchange_strong_explicit(word, seen, to, memory_order_acq_rel, memory_order_acquire);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- chunks */
+
+/* How many items the next chunk gets: a share of what is left, so that chunks shrink towards the end. */
+static uint64_t share(uint64_t left, uint32_t workers, size_t most)
+{
+    uint64_t size = left / (2 * (uint64_t)workers);
+    if (size == 0) size = 1;
+    if (most && size > most) size = most;
+    return size;
+}
+
+static uint32_t count_chunks(uint64_t n, uint32_t workers, size_t most)
+{
+    uint32_t count = 0;
+    for (uint64_t left = n; left; left -= share(left, workers, most)) count++;
+    return count;
+}
+
+static void lay_chunks(struct job_shm *job, uint32_t workers, size_t most)
+{
+    uint64_t at = 0;
+    for (uint32_t i = 0; i < job->chunk_count; i++) {
+        struct chunk_shm *c = chunk_at(job, i);
+        memset(c, 0, offsetof(struct chunk_shm, text) + 1);
+        c->record[0].next = at;
+        at += share(job->n - at, workers, most);
+        c->end = at;
+    }
+}
+
+/* Write the other record; it counts once the word selects it. */
+static struct chunk_record *other_record(struct chunk_shm *c, uint64_t word)
+{
+    struct chunk_record *other = &c->record[!CHUNK_RECORD(word)];
+    *other = c->record[CHUNK_RECORD(word)];
+    return other;
+}
+
+static bool all_done(const struct job_shm *job)
+{
+    for (uint32_t i = 0; i < job->chunk_count; i++)
+        if (CHUNK_STATE(atomic_load_explicit(&chunk_at(job, i)->word, memory_order_acquire)) != CHUNK_DONE) return false;
+    return true;
+}
+
+/* -------------------------------------------------------------------------------------------------- the caller's side */
+
+struct arrays {
+    const void *in;
+    void *out;
+    int *codes;
+    size_t in_bytes, out_bytes;
+};
+
+static int check(const brood_task *task, const void *in, void *out, size_t n, const brood_map_options *o)
+{
+    if (!task || task->magic != BROOD_TASK_MAGIC) return BROOD_ETASK;
+    if (task->flags & (BROOD_TASK_ARG_BYTES | BROOD_TASK_RESULT_BYTES))
+        return brood__fail_with(BROOD_EINVAL, "%s: a map is over plain values, not brood_bytes", task->name);
+    if (n && ((task->arg_size && !in) || (task->result_size && !out))) return BROOD_EINVAL;
+    if (n > SIZE_MAX / 2 / (task->arg_size + task->result_size + sizeof(int))) return BROOD_EINVAL;
+    return o->timeout < BROOD_FOREVER ? BROOD_EINVAL : 0;
+}
+
+/* Free a job's memory and its place, if no worker looks at it any more; else later. */
+static void retire(struct pool_shm *pool, uint32_t index, uint64_t seen)
+{
+    struct job_shm *job = brood__pool_job(pool, index);
+    uint32_t serial = JOB_SERIAL(seen);
+    if (JOB_STATE(seen) != JOB_RETIRED) {
+        uint64_t retired = JOB_WORD(serial, JOB_RETIRED, 0);
+        if (!swap(&job->word, &seen, retired)) return;
+        seen = retired;
+    }
+    /* seq_cst, as a worker's store of `inside` and its look at the word: one of us sees the other. */
+    atomic_thread_fence(memory_order_seq_cst);
+    for (uint32_t i = 0; i <= pool->seat_room; i++)
+        if (atomic_load(&brood__pool_seat(pool, i)->inside) == JOB_INSIDE(index, serial)) return;
+    if (!swap(&job->word, &seen, JOB_WORD(serial, JOB_FILLING, brood__self->member))) return;
+    brood__pool_drop(&job->memory);
+    atomic_store_explicit(&job->word, JOB_WORD(serial + 1, JOB_FREE, 0), memory_order_release);
+}
+
+/* A place for a job: FILLING and ours. */
+static int claim_job(struct pool_shm *pool, uint32_t *index)
+{
+    for (uint32_t i = 0; i < JOBS; i++) {
+        struct job_shm *job = brood__pool_job(pool, i);
+        uint64_t seen = atomic_load_explicit(&job->word, memory_order_acquire);
+        if (JOB_STATE(seen) == JOB_RETIRED) {
+            retire(pool, i, seen);
+            seen = atomic_load_explicit(&job->word, memory_order_acquire);
+        }
+        if (JOB_STATE(seen) != JOB_FREE) continue;
+        if (!swap(&job->word, &seen, JOB_WORD(JOB_SERIAL(seen), JOB_FILLING, brood__self->member))) continue;
+        *index = i;
+        return 0;
+    }
+    return brood__fail_with(BROOD_EAGAIN, "%u maps are under way in this pool already", JOBS);
+}
+
+/* Fill a job: arrays that lie in the arena are used where they are, the others get places behind the chunks. */
+static int fill(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, const brood_task *task,
+                const struct arrays *a, size_t n, const brood_map_options *o)
+{
+    int error = brood__function_ref(task, &job->function);
+    if (error < 0) return error;
+    job->n = n;
+    job->arg_size = task->arg_size;
+    job->result_size = task->result_size;
+    job->chunk_count = count_chunks(n, pool->workers, o->chunk);
+    bool in_there = a->in_bytes && brood__in_arena(a->in, a->in_bytes);
+    bool out_there = a->out_bytes && brood__in_arena(a->out, a->out_bytes);
+    size_t chunks = (size_t)job->chunk_count * sizeof(struct chunk_shm);
+    size_t in = in_there ? 0 : (a->in_bytes + 63) & ~(size_t)63, out = out_there ? 0 : (a->out_bytes + 63) & ~(size_t)63;
+    size_t codes = a->codes ? n * sizeof(int32_t) : 0;
+    brood_buffer buffer;
+    void *memory;
+    error = brood_buffer_new(&buffer, chunks + in + out + codes, &memory);
+    if (error < 0) return error;
+    uint64_t base = brood__offset(memory);
+    job->chunks = base;
+    job->in = in_there ? brood__offset(a->in) : base + chunks;
+    job->out = out_there ? brood__offset(a->out) : base + chunks + in;
+    job->codes = a->codes ? base + chunks + in + out : 0;
+    if (!in_there && a->in_bytes) memcpy(brood__at(job->in), a->in, a->in_bytes);
+    if (!out_there && a->out_bytes) memset(brood__at(job->out), 0, a->out_bytes);
+    if (codes) memset(brood__at(job->codes), 0, codes);
+    atomic_store(&job->hint, 0);
+    lay_chunks(job, pool->workers, o->chunk);
+    brood__pool_attach(&job->memory, pool_id, buffer.id);
+    return 0;
+}
+
+/* Copy results to the caller's own arrays. */
+static void give_back(const struct job_shm *job, const struct arrays *a)
+{
+    for (uint32_t i = 0; a->codes && i < job->chunk_count; i++) { /* items of a cancelled map that never began */
+        const struct chunk_shm *c = chunk_at(job, i);
+        uint64_t next = c->record[CHUNK_RECORD(atomic_load(&((struct chunk_shm *)(uintptr_t)c)->word))].next;
+        for (; next < c->end; next++) ((int32_t *)brood__at(job->codes))[next] = BROOD_ECANCELED;
+    }
+    if (a->out_bytes && !brood__in_arena(a->out, a->out_bytes)) memcpy(a->out, brood__at(job->out), a->out_bytes);
+    if (a->codes) memcpy(a->codes, brood__at(job->codes), job->n * sizeof(int));
+}
+
+static void note_first(brood_outcome *first, uint64_t index, int code, const struct chunk_record *r, const char *text)
+{
+    if (index == 0 || (first->code && first->id < index)) return; /* index and, for now, id are 1 + the item's */
+    *first = (brood_outcome){.code = code, .pid = r->pid, .attempt = 1, .id = index};
+    if (code == BROOD_EFAILED) {
+        first->fail = r->fail;
+        memcpy(first->text, text, sizeof first->text - 1);
+    } else {
+        first->signal = r->signal;
+        first->status = r->status;
+    }
+}
+
+static void add_up(const struct job_shm *job, brood_report *report)
+{
+    *report = (brood_report){0};
+    uint64_t start = 0;
+    for (uint32_t i = 0; i < job->chunk_count; i++) {
+        const struct chunk_shm *c = chunk_at(job, i);
+        const struct chunk_record *r = &c->record[CHUNK_RECORD(atomic_load(&((struct chunk_shm *)(uintptr_t)c)->word))];
+        report->done += r->next - start - r->failed - r->lost;
+        start = c->end;
+        report->failed += r->failed;
+        report->lost += r->lost;
+        note_first(&report->first_failed, r->first_failed, BROOD_EFAILED, r, c->text);
+        note_first(&report->first_lost, r->first_lost, BROOD_ELOST, r, NULL);
+    }
+    if (report->first_failed.code) report->first_failed.id--;
+    if (report->first_lost.code) report->first_lost.id--;
+}
+
+/* 1: all items are decided; 0: not yet; < 0: they never will be. */
+static int finished(struct pool_shm *pool, const struct job_shm *job)
+{
+    if (all_done(job)) return 1;
+    int broken = atomic_load(&pool->broken);
+    if (broken) return brood__fail_with(broken, "%s", pool->broken_detail);
+    return 0;
+}
+
+static int wait_for(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, int timeout)
+{
+    int64_t deadline = brood__os_deadline(timeout);
+    void *announced = brood__os_announce(&job->bell);
+    bool late = timeout == 0;
+    int result;
+    for (unsigned n = 0;;) {
+        result = finished(pool, job);
+        if (result != 0 || late) break;
+        if (n < SPIN_BEFORE_SLEEP) {
+            brood__relax(n++);
+            continue;
+        }
+        atomic_exchange(&job->bell, OS_WAITERS); /* armed before the look, as for a task */
+        result = finished(pool, job);
+        if (result != 0) break;
+        late = brood__sleep(&job->bell, OS_WAITERS, deadline, pool_id) < 0;
+    }
+    brood__os_announce(announced);
+    return result == 0 ? brood__not_now(timeout) : result < 0 ? result : 0;
+}
+
+/* Items that have not begun never will. */
+static void cancel(struct job_shm *job)
+{
+    uint64_t seen = atomic_load(&job->word);
+    if (JOB_STATE(seen) == JOB_ACTIVE) swap(&job->word, &seen, JOB_WORD(JOB_SERIAL(seen), JOB_CANCELLED, JOB_OWNER(seen)));
+}
+
+static int answer_of(const struct job_shm *job, const struct arrays *a, brood_report *report)
+{
+    brood_report mine;
+    if (!report) report = &mine;
+    bool cancelled = JOB_STATE(atomic_load(&((struct job_shm *)(uintptr_t)job)->word)) == JOB_CANCELLED;
+    give_back(job, a);
+    add_up(job, report);
+    if (cancelled) return BROOD_ECANCELED;
+    if (report->lost) {
+        const brood_outcome *l = &report->first_lost;
+        return brood__fail_with(BROOD_ELOST, "%zu items lost, the first %llu: signal %d, exit code %d", report->lost,
+                                (unsigned long long)l->id, l->signal, l->status);
+    }
+    if (report->failed)
+        return brood__fail_with(BROOD_EFAILED, "%zu items failed, the first %llu: %s (%d)", report->failed,
+                                (unsigned long long)report->first_failed.id, report->first_failed.text, report->first_failed.fail);
+    return 0;
+}
+
+static int begin(struct pool_shm *pool, uint64_t pool_id, const brood_task *task, const struct arrays *a, size_t n,
+                 const brood_map_options *o, uint32_t *index)
+{
+    int error = brood__pool_usable(pool);
+    if (error == 0) error = claim_job(pool, index);
+    if (error < 0) return error;
+    struct job_shm *job = brood__pool_job(pool, *index);
+    uint64_t filling = atomic_load(&job->word);
+    error = fill(pool, pool_id, job, task, a, n, o);
+    if (error < 0) {
+        brood__pool_drop(&job->memory);
+        atomic_store(&job->word, JOB_WORD(JOB_SERIAL(filling) + 1, JOB_FREE, 0));
+        return error;
+    }
+    void *announced = brood__os_announce(&pool->idle);
+    atomic_store(&job->word, JOB_WORD(JOB_SERIAL(filling), JOB_ACTIVE, brood__self->member)); /* the commit; seq_cst: see wake */
+    brood__pool_wake(pool, (int)(job->chunk_count < pool->workers ? job->chunk_count : pool->workers));
+    brood__os_announce(announced);
+    return 0;
+}
+
+static const brood_map_options no_options;
+
+int brood_pool_map_task(brood_pool pool, const brood_task *task, const void *in, void *out, size_t n,
+                        const brood_map_options *options)
+{
+    const brood_map_options *o = options ? options : &no_options;
+    int error = brood__enter();
+    if (error == 0) error = check(task, in, out, n, o);
+    if (error < 0) return error;
+    struct pool_shm *p = brood__pool_find(pool.id, &error);
+    if (!p) return error;
+    if (o->report) *o->report = (brood_report){0};
+    if (n == 0) return brood__pool_usable(p);
+    struct arrays a = {in, out, o->codes, n * task->arg_size, n * task->result_size};
+    uint32_t index;
+    error = begin(p, pool.id, task, &a, n, o, &index);
+    if (error < 0) return error;
+    struct job_shm *job = brood__pool_job(p, index);
+    error = wait_for(p, pool.id, job, o->timeout ? o->timeout : BROOD_FOREVER);
+    if (error == 0)
+        error = answer_of(job, &a, o->report);
+    else
+        cancel(job);
+    retire(p, index, atomic_load(&job->word));
+    return error;
+}
+
+/* Of an asynchronous map the arrays are kept in the job, behind what workers read. */
+struct kept {
+    uint64_t in, out, codes, in_bytes, out_bytes;
+    uint64_t timeout_at;
+};
+_Static_assert(sizeof(struct kept) <= sizeof((struct job_shm *)0)->more, "room in the job");
+
+int brood_pool_map_async_task(brood_pool pool, brood_map *map, const brood_task *task, const void *in, void *out, size_t n,
+                              const brood_map_options *options)
+{
+    const brood_map_options *o = options ? options : &no_options;
+    int error = brood__enter();
+    if (error == 0) error = check(task, in, out, n, o);
+    if (error < 0) return error;
+    struct pool_shm *p = brood__pool_find(pool.id, &error);
+    if (!p) return error;
+    struct arrays a = {in, out, o->codes, n * task->arg_size, n * task->result_size};
+    uint32_t index;
+    error = begin(p, pool.id, task, &a, n, o, &index);
+    if (error < 0) return error;
+    struct job_shm *job = brood__pool_job(p, index);
+    struct kept kept = {(uintptr_t)in, (uintptr_t)out, (uintptr_t)o->codes, a.in_bytes, a.out_bytes, 0};
+    memcpy(job->more, &kept, sizeof kept);
+    *map = (brood_map){pool.id, JOB_INSIDE(index, JOB_SERIAL(atomic_load(&job->word)))};
+    return 0;
+}
+
+int brood_map_wait(brood_map map, int timeout, brood_report *report)
+{
+    int error = brood__enter();
+    if (error < 0) return error;
+    struct pool_shm *p = brood__pool_find(map.pool, &error);
+    if (!p) return error;
+    uint32_t index = (uint32_t)map.serial - 1, serial = (uint32_t)(map.serial >> 32);
+    if (index >= JOBS) return BROOD_ESTALE;
+    struct job_shm *job = brood__pool_job(p, index);
+    uint64_t seen = atomic_load(&job->word);
+    if (JOB_SERIAL(seen) != serial || JOB_OWNER(seen) != brood__self->member) return BROOD_ESTALE;
+    if (JOB_STATE(seen) != JOB_ACTIVE && JOB_STATE(seen) != JOB_CANCELLED) return BROOD_ESTALE;
+    error = wait_for(p, map.pool, job, timeout);
+    if (error == BROOD_EAGAIN && atomic_load(&p->polled)) {
+        brood__bell_arm(map.pool);
+        error = wait_for(p, map.pool, job, 0);
+    }
+    if (error == BROOD_EAGAIN || error == BROOD_ETIMEDOUT) return error;
+    if (error == 0) {
+        struct kept kept;
+        memcpy(&kept, job->more, sizeof kept);
+        struct arrays a = {(const void *)(uintptr_t)kept.in, (void *)(uintptr_t)kept.out, (int *)(uintptr_t)kept.codes,
+                           kept.in_bytes, kept.out_bytes};
+        error = answer_of(job, &a, report);
+    }
+    retire(p, index, atomic_load(&job->word));
+    return error;
+}
+
+/* ------------------------------------------------------------------------------------------------- the worker's side */
+
+static void tell_if_done(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job)
+{
+    atomic_thread_fence(memory_order_seq_cst); /* of two who finish at once, one sees both chunks done */
+    if (all_done(job)) brood__pool_answer(pool, pool_id, &job->bell);
+}
+
+/* A free chunk: claimed; *word is what its word is then. */
+static struct chunk_shm *claim_chunk(struct job_shm *job, uint64_t *word)
+{
+    uint32_t hint = atomic_load_explicit(&job->hint, memory_order_relaxed);
+    for (uint32_t n = 0; n < job->chunk_count; n++) {
+        uint32_t i = (hint + n) % job->chunk_count;
+        struct chunk_shm *c = chunk_at(job, i);
+        uint64_t seen = atomic_load_explicit(&c->word, memory_order_relaxed);
+        while (CHUNK_STATE(seen) == CHUNK_FREE) {
+            *word = CHUNK_WORD(CHUNK_RUNNING, CHUNK_RECORD(seen), brood__self->member);
+            if (!swap(&c->word, &seen, *word)) continue;
+            atomic_store_explicit(&job->hint, i + 1, memory_order_relaxed);
+            return c;
+        }
+    }
+    return NULL;
+}
+
+/* The word selects the other record and this state; false: we are not its owner any more. */
+static bool turn(struct chunk_shm *c, uint64_t *word, enum chunk_state state)
+{
+    uint64_t to = CHUNK_WORD(state, !CHUNK_RECORD(*word), state == CHUNK_RUNNING ? CHUNK_OWNER(*word) : 0u);
+    if (!swap(&c->word, word, to)) return false;
+    *word = to;
+    return true;
+}
+
+static bool count_failure(struct job_shm *job, struct chunk_shm *c, uint64_t *word, uint64_t item, const struct call *call)
+{
+    if (job->codes) ((int32_t *)brood__at(job->codes))[item] = BROOD_EFAILED;
+    struct chunk_record *r = other_record(c, *word);
+    if (r->failed++ == 0) {
+        r->first_failed = item + 1;
+        r->fail = call->fail;
+        memcpy(c->text, call->text, sizeof c->text);
+    }
+    r->last_failed = item + 1;
+    return turn(c, word, CHUNK_RUNNING);
+}
+
+/* Run items of a chunk that is ours, at most `most`; how many. */
+static uint64_t run_chunk(struct job_shm *job, struct chunk_shm *c, uint64_t word, uint64_t most, bool *rest)
+{
+    const brood_task *task;
+    int missing = brood__function_find(job->function, &task);
+    uint64_t first = c->record[CHUNK_RECORD(word)].next, end = c->end, item = first;
+    if (most && end - first > most) end = first + most;
+    const char *in = brood__at(job->in);
+    char *out = brood__at(job->out);
+    size_t arg_size = job->arg_size, result_size = job->result_size;
+    struct call call;
+    brood__call_begin(&call);
+    for (; item < end; item++) {
+        /* What a death finds: item has begun.  A plain store: the reader looks when we are dead. */
+        atomic_store_explicit(&c->running, item + 1, memory_order_relaxed);
+        atomic_signal_fence(memory_order_seq_cst);
+        if (__builtin_expect(missing != 0, 0))
+            brood_fail(missing, "%s", brood_error_detail());
+        else
+            task->call(in + item * arg_size, out + item * result_size);
+        if (__builtin_expect(call.fail != 0, 0)) {
+            if (!count_failure(job, c, &word, item, &call)) break;
+            if (result_size) memset(out + item * result_size, 0, result_size);
+        }
+        if (__builtin_expect(call.fail != 0 || call.blocks, 0)) brood__call_next(&call);
+        if (__builtin_expect(JOB_STATE(atomic_load_explicit(&job->word, memory_order_relaxed)) != JOB_ACTIVE, 0)) {
+            item++;
+            break;
+        }
+    }
+    brood__call_end(&call);
+    struct chunk_record *r = other_record(c, word);
+    r->next = item;
+    *rest = item < c->end && JOB_STATE(atomic_load(&job->word)) == JOB_ACTIVE;
+    turn(c, &word, *rest ? CHUNK_FREE : CHUNK_DONE);
+    return item - first;
+}
+
+/* Chunks of a cancelled job that nobody has begun are done. */
+static void finish_cancelled(struct job_shm *job)
+{
+    for (uint32_t i = 0; i < job->chunk_count; i++) {
+        uint64_t seen = atomic_load(&chunk_at(job, i)->word);
+        if (CHUNK_STATE(seen) == CHUNK_FREE) swap(&chunk_at(job, i)->word, &seen, CHUNK_WORD(CHUNK_DONE, CHUNK_RECORD(seen), 0));
+    }
+}
+
+/* Some chunk of this job, if there is one. */
+static int64_t run_some(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, uint32_t quota)
+{
+    uint64_t word;
+    struct chunk_shm *c = claim_chunk(job, &word);
+    if (!c) return -1;
+    bool rest;
+    void *announced = brood__os_announce(&job->bell);
+    int64_t ran = (int64_t)run_chunk(job, c, word, quota, &rest);
+    if (rest)
+        brood__pool_wake(pool, 1);
+    else
+        tell_if_done(pool, pool_id, job);
+    brood__os_announce(announced);
+    return ran;
+}
+
+/* Whether there is a chunk that nobody has. */
+static int64_t has_free(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, uint32_t quota)
+{
+    (void)pool, (void)pool_id, (void)quota;
+    for (uint32_t i = 0; i < job->chunk_count; i++)
+        if (CHUNK_STATE(atomic_load_explicit(&chunk_at(job, i)->word, memory_order_relaxed)) == CHUNK_FREE) return 1;
+    return -1;
+}
+
+static int64_t has_undone(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, uint32_t quota)
+{
+    (void)pool, (void)pool_id, (void)quota;
+    return all_done(job) ? -1 : 1;
+}
+
+/* Do something with each active job, inside it by this seat, until one answers >= 0. */
+static int64_t each_job(struct pool_shm *pool, uint64_t pool_id, struct seat_shm *seat, uint32_t quota,
+                        int64_t (*visit)(struct pool_shm *, uint64_t, struct job_shm *, uint32_t))
+{
+    int64_t answer = -1;
+    for (uint32_t i = 0; i < JOBS && answer < 0; i++) {
+        struct job_shm *job = brood__pool_job(pool, i);
+        uint64_t seen = atomic_load_explicit(&job->word, memory_order_acquire);
+        if (JOB_STATE(seen) != JOB_ACTIVE) continue;
+        atomic_store(&seat->inside, JOB_INSIDE(i, JOB_SERIAL(seen))); /* seq_cst, see retire */
+        if (atomic_load(&job->word) == seen) answer = visit(pool, pool_id, job, quota);
+        atomic_store(&seat->inside, 0);
+        uint64_t now = atomic_load(&job->word);
+        if (JOB_STATE(now) == JOB_RETIRED && JOB_SERIAL(now) == JOB_SERIAL(seen) && !brood__self->supervisor)
+            retire(pool, i, now);
+    }
+    return answer;
+}
+
+int64_t brood__map_run(struct pool_shm *pool, uint64_t pool_id, struct seat_shm *seat, uint32_t quota)
+{
+    return each_job(pool, pool_id, seat, quota, run_some);
+}
+
+bool brood__map_ready(struct pool_shm *pool, struct seat_shm *seat)
+{
+    return each_job(pool, 0, seat, 0, has_free) >= 0;
+}
+
+bool brood__map_any(struct pool_shm *pool, struct seat_shm *seat)
+{
+    return each_job(pool, 0, seat, 0, has_undone) >= 0;
+}
+
+/* ---------------------------------------------------------------------------------------------------- after a death */
+
+static void lose(struct job_shm *job, struct chunk_shm *c, uint64_t seen, const struct death *death)
+{
+    struct chunk_record *r = other_record(c, seen);
+    uint64_t running = atomic_load(&c->running);
+    /* The item has begun, is not counted as failed, and is one of this chunk's. */
+    if (running > r->next && running <= c->end && r->last_failed != running) {
+        uint64_t item = running - 1;
+        if (job->codes) ((int32_t *)brood__at(job->codes))[item] = death->code;
+        if (job->result_size) memset((char *)brood__at(job->out) + item * job->result_size, 0, job->result_size);
+        if (r->lost++ == 0) {
+            r->first_lost = running;
+            r->signal = death->signal;
+            r->status = death->status;
+            r->pid = death->pid;
+        }
+    }
+    if (running > r->next && running <= c->end) r->next = running;
+    turn(c, &seen, r->next == c->end ? CHUNK_DONE : CHUNK_FREE);
+}
+
+static void repair_job(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, uint32_t dead, const struct death *death)
+{
+    bool some = false;
+    for (uint32_t i = 0; i < job->chunk_count; i++) {
+        struct chunk_shm *c = chunk_at(job, i);
+        uint64_t seen = atomic_load_explicit(&c->word, memory_order_acquire);
+        if (CHUNK_STATE(seen) != CHUNK_RUNNING || CHUNK_OWNER(seen) != dead) continue;
+        lose(job, c, seen, death);
+        some = true;
+    }
+    if (!some) return;
+    atomic_store(&job->hint, 0);
+    if (JOB_STATE(atomic_load(&job->word)) != JOB_ACTIVE) finish_cancelled(job);
+    tell_if_done(pool, pool_id, job);
+}
+
+void brood__map_repair(struct pool_shm *pool, uint64_t pool_id, uint32_t dead)
+{
+    struct death death;
+    brood__pool_death(pool, dead, &death);
+    /* A chunk is run from inside its job, whose memory stays until the seat's mark is cleared, which is after this. */
+    for (uint32_t i = 0; i < pool->seat_room; i++) {
+        struct seat_shm *seat = brood__pool_seat(pool, i);
+        uint32_t job = (uint32_t)atomic_load(&seat->inside) - 1;
+        if (atomic_load(&seat->member) == dead && job < JOBS)
+            repair_job(pool, pool_id, brood__pool_job(pool, job), dead, &death);
+    }
+    for (uint32_t i = 0; i < JOBS; i++) {
+        struct job_shm *job = brood__pool_job(pool, i);
+        uint64_t seen = atomic_load(&job->word);
+        enum job_state state = JOB_STATE(seen);
+        if (JOB_OWNER(seen) == dead && (state == JOB_ACTIVE || state == JOB_CANCELLED || state == JOB_FILLING))
+            swap(&job->word, &seen, JOB_WORD(JOB_SERIAL(seen), JOB_RETIRED, 0));
+    }
+}
+
+static int64_t cancel_job(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, uint32_t quota)
+{
+    (void)quota;
+    cancel(job);
+    finish_cancelled(job);
+    tell_if_done(pool, pool_id, job);
+    return -1;
+}
+
+void brood__map_cancel_all(struct pool_shm *pool, uint64_t pool_id)
+{
+    each_job(pool, pool_id, brood__pool_seat(pool, pool->seat_room), 0, cancel_job);
+}

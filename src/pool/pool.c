@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: MIT */
+/* pool.c - making pools and ending them.  Thread-safe; not async-signal-safe. */
+#include "pool/pool.h"
+
+#include "call/buffer.h"
+#include "call/error.h"
+#include "pool/supervise.h"
+#include "sync/bell.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MOST_WORKERS 4096u
+#define DEFAULT_PENDING 65536u
+
+static struct pool_shm *at(uint32_t index)
+{
+    return (struct pool_shm *)(void *)brood__slot_at(TABLE_POOL, index);
+}
+
+struct pool_shm *brood__pool_find(uint64_t id, int *error)
+{
+    struct pool_shm *pool = brood__slot_find(TABLE_POOL, id);
+    if (!pool) *error = brood__slot_gone(TABLE_POOL, id);
+    return pool;
+}
+
+uint64_t brood__pool_id(const struct pool_shm *pool)
+{
+    const struct table_shm *table = &brood__arena()->tables[TABLE_POOL];
+    uint64_t word = atomic_load(&((struct pool_shm *)(uintptr_t)pool)->slot.word);
+    return HANDLE(TABLE_POOL, (brood__offset(pool) - table->offset) / table->slot_size, SLOT_GENERATION(word));
+}
+
+int brood__pool_usable(struct pool_shm *pool)
+{
+    if (atomic_load(&pool->state) != POOL_OPEN) return BROOD_ECLOSED;
+    int broken = atomic_load(&pool->broken);
+    return broken ? brood__fail_with(broken, "%s", pool->broken_detail) : 0;
+}
+
+/* The k-th segment begins at slot 0 for k = 0, else at SEGMENT_FIRST << (k - 1), and has as many slots. */
+static uint32_t segment_of(uint32_t slot, uint32_t *first, uint32_t *count)
+{
+    uint32_t k = slot < SEGMENT_FIRST ? 0 : (uint32_t)(32 - __builtin_clz(slot / SEGMENT_FIRST));
+    *first = k ? SEGMENT_FIRST << (k - 1) : 0;
+    *count = k ? *first : SEGMENT_FIRST;
+    return k;
+}
+
+static char *segment(const struct pool_shm *pool, uint32_t k)
+{
+    return brood__at(brood__slot_at(TABLE_BUFFER, HANDLE_INDEX(pool->segment[k]))->body);
+}
+
+struct task_shm *brood__pool_task(const struct pool_shm *pool, uint32_t slot)
+{
+    uint32_t first, count, k = segment_of(slot, &first, &count);
+    return (struct task_shm *)(void *)(segment(pool, k) + count / 8) + (slot - first);
+}
+
+_Atomic uint64_t *brood__pool_bits(const struct pool_shm *pool, uint32_t slot, uint64_t *bit)
+{
+    uint32_t first, count, k = segment_of(slot, &first, &count);
+    *bit = (uint64_t)1 << ((slot - first) % 64);
+    return (_Atomic uint64_t *)(void *)segment(pool, k) + (slot - first) / 64;
+}
+
+/* ---------------------------------------------------------------------------------------------------- attached memory */
+
+void brood__pool_attach(uint64_t *place, uint64_t pool_id, uint64_t buffer)
+{
+    struct buffer_shm *b = (struct buffer_shm *)(void *)brood__slot_at(TABLE_BUFFER, HANDLE_INDEX(buffer));
+    b->carrier = pool_id;
+    b->position = brood__offset(place);
+    brood__buffer_mark(b, BUFFER_ATTACHED, brood__self->member);
+    *(volatile uint64_t *)place = buffer; /* the commit: from here on it is the pool's */
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+void brood__pool_drop(uint64_t *place)
+{
+    uint64_t id = *place;
+    if (!id) return;
+    struct buffer_shm *b = brood__buffer_carried(id);
+    if (!b) return;
+    brood__buffer_mark(b, SLOT_FREEING, brood__self->member); /* ours, whatever the place says */
+    *(volatile uint64_t *)place = 0;
+    brood__slot_release(TABLE_BUFFER, HANDLE_INDEX(id));
+}
+
+/* ----------------------------------------------------------------------------------------------------------- waking */
+
+void brood__pool_wake(struct pool_shm *pool, int n)
+{
+    /* The work is committed before the look; pairs with the fence in rest() (worker.c). */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!*(volatile uint32_t *)&pool->idle.flags[MONITOR_ASLEEP]) return;
+    if (brood__self->supervisor) { /* which takes no latch; its caller rings again if it must */
+        brood__monitor_ring(&pool->idle);
+        return;
+    }
+    void *announced;
+    if (brood__monitor_enter(&pool->idle, &announced) >= 0) brood__monitor_leave(&pool->idle, announced, n, true);
+}
+
+void brood__pool_answer(struct pool_shm *pool, uint64_t pool_id, os_word *bell)
+{
+    atomic_thread_fence(memory_order_seq_cst); /* answered before the look; pairs with the waiter's exchange */
+    if (atomic_load_explicit(bell, memory_order_relaxed)) brood__os_futex_clear_and_wake(bell);
+    if (atomic_load_explicit(&pool->polled, memory_order_relaxed)) brood__bell_ring(pool_id);
+}
+
+/* Whatever the pool had but its typed memory is given back.  The slot is ours. */
+static void empty_out(struct pool_shm *pool)
+{
+    brood__pool_drop(&pool->preparation);
+    for (uint32_t i = 0; pool->slot.body && i < JOBS; i++) {
+        struct job_shm *job = brood__pool_job(pool, i);
+        uint32_t serial = TASK_SERIAL(atomic_load(&job->word));
+        brood__pool_drop(&job->memory);
+        atomic_store(&job->word, TASK_WORD(serial + 1, JOB_FREE, 0, 0));
+        brood__os_futex_clear_and_wake(&job->bell);
+    }
+    uint32_t slots = atomic_load(&pool->slots);
+    for (uint32_t i = 0; i < slots; i++) {
+        struct task_shm *t = brood__pool_task(pool, i);
+        uint64_t seen = atomic_load(&t->word);
+        if (TASK_STATE(seen) == TASK_FREE) continue;
+        brood__pool_drop(&t->arg_buffer);
+        brood__pool_drop(&t->result_buffer);
+        atomic_store(&t->word, TASK_WORD(TASK_SERIAL(seen) + 1, TASK_FREE, 0, 0));
+        if (atomic_load(&t->bell)) brood__os_futex_clear_and_wake(&t->bell);
+    }
+}
+
+void brood__pool_vacate(struct pool_shm *pool)
+{
+    empty_out(pool);
+    uint64_t word = atomic_load(&pool->slot.word);
+    atomic_store(&pool->slot.word, SLOT_WORD(SLOT_GENERATION(word) + 1, SLOT_FREE, 0));
+}
+
+/* All workers have left. */
+static bool seats_empty(const struct pool_shm *pool)
+{
+    for (uint32_t i = 0; i < pool->workers; i++)
+        if (atomic_load(&brood__pool_seat(pool, i)->member)) return false;
+    return true;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- making */
+
+static int check(const brood_pool_options *o)
+{
+    if (o->workers > MOST_WORKERS) return brood__fail_with(BROOD_EINVAL, "at most %u workers", MOST_WORKERS);
+    if ((unsigned)o->method > BROOD_START_FORKSERVER) return brood__fail_with(BROOD_EINVAL, "no such start method");
+    if (o->initializer && o->initializer->magic != BROOD_TASK_MAGIC) return BROOD_ETASK;
+    if (o->initializer && o->initializer->arg_size && !o->initializer_arg)
+        return brood__fail_with(BROOD_EINVAL, "%s wants an argument", o->initializer->name);
+    if (o->name && strlen(o->name) > 20) return brood__fail_with(BROOD_EINVAL, "a pool's name has at most 20 bytes");
+    return 0;
+}
+
+/* What every worker of this pool is told, as bytes in a buffer of the pool's. */
+static int describe(struct pool_shm *pool, uint64_t pool_id, const brood_pool_options *o, struct preparation *preparation,
+                    struct process_object *object, char directory[4096])
+{
+    extern char **environ;
+    *preparation = brood__prepared;
+    preparation->public.name = pool->name;
+    preparation->public.method = (brood_start_method)pool->method;
+    preparation->public.parent = getpid();
+    preparation->public.directory = getcwd(directory, 4096) ? directory : "";
+    *object = (struct process_object){.function_name = "worker", .environment = environ, .worker = true,
+                                      .limits = {.memory = o->memory_limit}};
+    int error = 0;
+    if (o->initializer) {
+        error = brood__function_ref(o->initializer, &object->function);
+        object->function_name = o->initializer->name;
+        object->arg = o->initializer_arg;
+        object->arg_size = o->initializer->arg_size;
+        if (o->initializer->flags & BROOD_TASK_ARG_BYTES) {
+            object->arg = ((const brood_bytes *)o->initializer_arg)->data;
+            object->arg_size = ((const brood_bytes *)o->initializer_arg)->size;
+        }
+    }
+    void *bytes = NULL, *place;
+    size_t size = 0;
+    brood_buffer buffer;
+    if (error == 0) error = brood__prepare_encode(preparation, object, &bytes, &size);
+    if (error == 0) error = brood_buffer_new(&buffer, size, &place);
+    if (error == 0) {
+        memcpy(place, bytes, size);
+        pool->preparation_size = size;
+        brood__pool_attach(&pool->preparation, pool_id, buffer.id);
+    }
+    free(bytes);
+    return error;
+}
+
+/* A body with room for the seats; one that is large enough is kept from the pool that had this slot before. */
+static int furnish(struct pool_shm *pool, uint32_t index, uint32_t workers)
+{
+    if (!pool->slot.body || pool->seat_room < workers) {
+        brood__pages_free(TABLE_POOL, index);
+        int error = brood__pages_allocate(TABLE_POOL, index, (workers + 1) * sizeof(struct seat_shm) + JOBS * sizeof(struct job_shm));
+        if (error < 0) return error;
+        pool->seat_room = workers;
+        memset(brood__at(pool->slot.body), 0, (workers + 1) * sizeof(struct seat_shm) + JOBS * sizeof(struct job_shm));
+    }
+    for (uint32_t i = 0; i <= pool->seat_room; i++) memset(brood__pool_seat(pool, i), 0, sizeof(struct seat_shm));
+    return 0;
+}
+
+static void reset(struct pool_shm *pool, const brood_pool_options *o)
+{
+    memset(pool->name, 0, sizeof pool->name);
+    snprintf(pool->name, sizeof pool->name, "%s", o->name ? o->name : "pool");
+    pool->workers = o->workers ? o->workers : brood_cpu_count();
+    pool->max_tasks_per_child = o->max_tasks_per_child;
+    pool->max_pending = o->max_pending ? o->max_pending : DEFAULT_PENDING;
+    pool->method = (uint32_t)(o->method ? o->method : brood_get_start_method());
+    atomic_store(&pool->state, POOL_OPEN);
+    atomic_store(&pool->broken, 0);
+    atomic_store(&pool->polled, 0);
+    pool->template_member = 0;
+    pool->broken_detail[0] = 0;
+    pool->idle.flags[MONITOR_ASLEEP] = pool->idle.flags[MONITOR_BATON] = 0;
+}
+
+/* Tell the supervisor; it gets the standard descriptors, and the template's channel. */
+static int announce(uint64_t pool_id, int template_channel)
+{
+    struct request request = {.kind = REQUEST_POOL, .object = pool_id, .stdio = brood__stdio_open()};
+    int fds[4];
+    size_t n = 0;
+    for (int fd = 0; fd < 3; fd++)
+        if (request.stdio & 1u << fd) fds[n++] = fd;
+    if (template_channel >= 0) fds[n++] = template_channel;
+    return brood__supervisor_request(&request, fds, n);
+}
+
+/* Take apart a pool whose owner died, once the supervisor has ended its workers. */
+static bool scrub(struct slot_shm *slot, uint32_t index)
+{
+    struct pool_shm *pool = (struct pool_shm *)(void *)slot;
+    (void)index;
+    if (pool->slot.body && !seats_empty(pool)) return false;
+    empty_out(pool);
+    pool->seat_room = 0; /* the body goes with the slot's release */
+    return true;
+}
+
+int brood_pool_new(brood_pool *pool, const brood_pool_options *options)
+{
+    static const brood_pool_options none;
+    const brood_pool_options *o = options ? options : &none;
+    int error = brood__enter();
+    if (error == 0) error = check(o);
+    if (error < 0) return error;
+    bool by_default = o->method == BROOD_START_DEFAULT && brood_get_start_method() == BROOD_START_FORK;
+    if (by_default && brood__os_has_threads())
+        return brood__fail_with(BROOD_ETHREADS, "fork in a process with threads: name the method, or use another");
+    uint32_t index;
+    error = brood__slot_claim(TABLE_POOL, brood__self->member, scrub, &index);
+    if (error < 0) return error;
+    struct pool_shm *p = at(index);
+    uint64_t id = HANDLE(TABLE_POOL, index, SLOT_GENERATION(atomic_load(&p->slot.word)));
+    struct preparation preparation;
+    struct process_object object;
+    char directory[4096];
+    int channel = -1;
+    reset(p, o);
+    error = furnish(p, index, p->workers);
+    if (error == 0) error = describe(p, id, o, &preparation, &object, directory);
+    if (error == 0 && p->method == BROOD_START_FORK)
+        error = brood__template_new(id, &preparation, &object, &p->template_member, &channel);
+    if (error == 0) {
+        pool->id = brood__slot_publish(TABLE_POOL, index);
+        error = announce(id, channel);
+        if (error < 0) brood__slot_retire(TABLE_POOL, id);
+    }
+    brood__os_close(&channel);
+    if (error < 0) brood__pool_vacate(p);
+    return error;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- ending */
+
+static int shut(brood_pool pool, uint32_t state)
+{
+    int error = brood__enter();
+    if (error < 0) return error;
+    struct pool_shm *p = brood__pool_find(pool.id, &error);
+    if (!p) return error;
+    uint32_t seen = atomic_load(&p->state);
+    while (seen < state && !atomic_compare_exchange_weak(&p->state, &seen, state)) {
+    }
+    void *announced;
+    if (brood__monitor_enter(&p->idle, &announced) >= 0) {
+        p->idle.flags[MONITOR_ASLEEP] = 1;
+        brood__monitor_leave(&p->idle, announced, INT_MAX, true);
+    }
+    return brood__supervisor_request(&(struct request){.kind = REQUEST_POOL, .object = pool.id}, NULL, 0);
+}
+
+int brood_pool_close(brood_pool pool)
+{
+    return shut(pool, POOL_CLOSED);
+}
+
+int brood_pool_terminate(brood_pool pool)
+{
+    return shut(pool, POOL_TERMINATED);
+}
+
+int brood_pool_join(brood_pool pool, int timeout)
+{
+    int error = brood__enter();
+    if (error < 0) return error;
+    struct pool_shm *p = brood__pool_find(pool.id, &error);
+    if (!p) return error;
+    if (atomic_load(&p->state) == POOL_OPEN) return brood__fail_with(BROOD_EINVAL, "close or terminate the pool before join");
+    int64_t deadline = brood__os_deadline(timeout);
+    void *announced = brood__os_announce(&p->gone);
+    bool late = timeout == 0;
+    for (;;) {
+        if (!late) atomic_exchange(&p->gone.word, OS_WAITERS);
+        if (!brood__slot_is(&p->slot, pool.id)) error = brood__slot_gone(TABLE_POOL, pool.id);
+        bool empty = seats_empty(p) && (p->template_member == 0 || !brood__member_find(p->template_member) ||
+                                        brood__member_dead(HANDLE_INDEX(p->template_member)));
+        if (error < 0 || empty || late) {
+            if (error == 0 && !empty) error = brood__not_now(timeout);
+            break;
+        }
+        late = brood__sleep(&p->gone.word, OS_WAITERS, deadline, pool.id) < 0;
+    }
+    if (error == 0 && atomic_load(&p->gone.word)) brood__os_futex_clear_and_wake(&p->gone.word);
+    brood__os_announce(announced);
+    return error;
+}
+
+int brood_pool_free(brood_pool pool)
+{
+    int error = brood_pool_terminate(pool);
+    if (error == 0) error = brood_pool_join(pool, BROOD_FOREVER);
+    if (error < 0) return error;
+    if (!brood__slot_retire(TABLE_POOL, pool.id)) return BROOD_ESTALE;
+    struct pool_shm *p = at(HANDLE_INDEX(pool.id));
+    if (p->template_member) brood_process_free((brood_process){p->template_member});
+    brood__bell_close(pool.id);
+    brood__pool_vacate(p);
+    return 0;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- looking */
+
+int brood_pool_workers(brood_pool pool, pid_t *pids, size_t capacity)
+{
+    int error = brood__enter();
+    if (error < 0) return error;
+    struct pool_shm *p = brood__pool_find(pool.id, &error);
+    if (!p) return error;
+    int n = 0;
+    for (uint32_t i = 0; i < p->workers; i++) {
+        uint32_t member = atomic_load(&brood__pool_seat(p, i)->member);
+        if (!member || brood__member_dead(member)) continue;
+        if (SLOT_STATE(atomic_load(&brood__member_at(member)->slot.word)) != SLOT_LIVE) continue; /* on its way */
+        if ((size_t)n < capacity) pids[n] = brood__member_at(member)->pid;
+        n++;
+    }
+    return n;
+}
+
+int brood_pool_fd(brood_pool pool)
+{
+    int fd = brood__enter();
+    if (fd < 0) return fd;
+    struct pool_shm *p = brood__pool_find(pool.id, &fd);
+    if (!p) return fd;
+    fd = brood__bell_fd(pool.id);
+    if (fd < 0) return fd;
+    atomic_store(&p->polled, 1); /* seq_cst: an answer after this looks at the bells; one before is looked for below */
+    brood__bell_ring(pool.id);
+    return fd;
+}

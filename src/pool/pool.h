@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool/pool.h - a pool in the arena: seats for workers, slots for tasks, jobs for maps.
+ *
+ * A pool's memory keeps its types: segments of task slots stay with the pool's slot when the pool is freed and serve
+ * the next one there, so that a member that is inside a call on a freed pool finds task words with another serial.
+ *
+ * A death here: each structure below says; in all of them one word names who holds what, and the supervisor
+ * (supervise.c) swaps it to what the death makes of it.
+ */
+#ifndef BROOD_POOL_POOL_H
+#define BROOD_POOL_POOL_H
+
+#include "arena/member.h"
+#include "call/module.h"
+#include "process/prepare.h"
+#include "sync/wait.h"
+
+#include <brood/pool.h>
+
+/*
+ * A seat: one worker at a time.  member is written by the supervisor alone: the index of the worker's slot, 0: empty.
+ * inside is the worker's: the job (its place and serial) whose memory it looks at; the memory of a job is not freed
+ * while a seat names it.  If the worker dies the supervisor clears inside, then member.  One seat more than there are
+ * workers is the supervisor's own, for its looks at jobs.
+ */
+struct seat_shm {
+    _Atomic uint32_t member;
+    _Atomic uint32_t items;    /* run by the present worker; SEAT_STARTING until its initializer is done */
+    _Atomic uint64_t inside;   /* JOB_INSIDE(index, serial), 0: none */
+    uint64_t reserved[6];
+};
+_Static_assert(sizeof(struct seat_shm) == 64, "one cache line each");
+#define SEAT_STARTING UINT32_MAX
+
+/*
+ * A task: one call.  word is serial:32 | state:8 | attempt:8 | owner:16, and compare-and-swap by the owner of each step:
+ *   FREE→FILLING (submitter) →QUEUED →RUNNING (a worker) →DONE →FREE; QUEUED→DONE when cancelled; RUNNING→ORPHAN when
+ *   the future is freed or its holder dies meanwhile: then the worker frees it.
+ * Everything else is written by who holds the slot by that word: FILLING the call, RUNNING the result; before the swap
+ * that passes it on.  If the submitter dies: FILLING→GARBAGE, QUEUED and DONE→GARBAGE, RUNNING→ORPHAN.  If the worker
+ * dies: RUNNING→DONE with the outcome lost, ORPHAN→GARBAGE.  GARBAGE is FREE with buffers to drop first.
+ * bell: who waits for the answer sleeps on it (0 or OS_WAITERS).
+ */
+enum task_state { TASK_FREE, TASK_FILLING, TASK_QUEUED, TASK_RUNNING, TASK_DONE, TASK_ORPHAN, TASK_GARBAGE };
+#define TASK_WORD(serial, state, attempt, owner)                                                               \
+    ((uint64_t)(serial) << 32 | (uint64_t)(state) << 24 | (uint64_t)(attempt) << 16 | (uint64_t)(owner))
+#define TASK_SERIAL(word) ((uint32_t)((word) >> 32))
+#define TASK_STATE(word) ((enum task_state)((word) >> 24 & 0xff))
+#define TASK_ATTEMPT(word) ((uint32_t)((word) >> 16 & 0xff))
+#define TASK_OWNER(word) ((uint32_t)((word) & 0xffff))
+
+#define TASK_INLINE 96u
+struct task_shm {
+    _Atomic uint64_t word;
+    os_word bell;
+    uint32_t submitter;   /* index of the member that holds the future */
+    uint64_t bell_space[2];
+    struct os_robust_node *robust_previous;
+    struct os_robust_node robust; /* 32 bytes behind bell */
+    function_ref function;
+    uint64_t arg_size;
+    uint64_t arg_buffer;    /* handle, 0: the argument is inline */
+    uint64_t result_size;
+    uint64_t result_buffer; /* likewise */
+    int32_t code;           /* outcome, when DONE */
+    int32_t fail;
+    int32_t signal;
+    int32_t status;
+    int32_t pid;
+    uint32_t reserved[5];
+    char arg[TASK_INLINE];
+    char result[TASK_INLINE]; /* or the text of brood_fail */
+};
+_Static_assert(offsetof(struct task_shm, robust) == offsetof(struct task_shm, bell) + OS_ROBUST_NODE, "node");
+_Static_assert(sizeof(struct task_shm) == 320 && BROOD_FAIL_TEXT <= TASK_INLINE, "five cache lines");
+
+/*
+ * Segments of task slots, each twice as large as all before it together from the second on, so a slot's number gives
+ * its segment.  A segment begins with a bit for each slot: "may be QUEUED", a hint: set after the swap to QUEUED, taken
+ * away by who finds otherwise; after a submitter's death the supervisor sets it for every QUEUED slot.
+ */
+#define SEGMENT_FIRST 64u
+#define SEGMENTS 15u /* 64 << 14 = 1048576 slots */
+
+/*
+ * A job: one map.  word as of a task: FREE→FILLING (caller) →ACTIVE →FREE by the caller; RETIRED when a seat was still
+ * inside: FREE is made of it later.  If the caller dies: →RETIRED.  memory is a buffer that the caller owns until the
+ * job is ACTIVE and the job from then on.
+ */
+enum job_state { JOB_FREE, JOB_FILLING, JOB_ACTIVE, JOB_CANCELLED, JOB_RETIRED };
+#define JOBS 32u
+#define JOB_INSIDE(index, serial) ((uint64_t)(serial) << 32 | (uint64_t)((index) + 1))
+struct job_shm {
+    _Atomic uint64_t word;
+    os_word bell; /* the caller sleeps on it */
+    uint32_t reserved;
+    uint64_t bell_space[2];
+    struct os_robust_node *robust_previous;
+    struct os_robust_node robust;
+    function_ref function;
+    uint64_t n, arg_size, result_size;
+    uint64_t in, out;     /* offsets of the arrays */
+    uint64_t codes;       /* offset of int32_t[n], 0: not wanted */
+    uint64_t chunks;      /* offset of chunk_shm[chunk_count] */
+    uint64_t memory;      /* handle of the buffer with chunks and copies */
+    uint32_t chunk_count;
+    _Atomic uint32_t hint; /* chunks before it are not FREE */
+    uint64_t more[16];
+};
+_Static_assert(offsetof(struct job_shm, robust) == offsetof(struct job_shm, bell) + OS_ROBUST_NODE, "node");
+_Static_assert(sizeof(struct job_shm) == 256, "four cache lines");
+
+/*
+ * A chunk: items [next, end), and how the ones before went.  word is state:8 | record:8 | owner:16; all but `running`
+ * lies in the record that word selects, and changes by writing the other record and one compare-and-swap of word.
+ *   FREE→RUNNING (a worker) →DONE; RUNNING→RUNNING when an item failed; RUNNING→FREE when a worker leaves before the
+ *   end, or died: then item running-1 is lost, unless it had not begun (running <= next) or is already counted.
+ * running: 1 + the item the owner is in, a plain store before each item.
+ */
+enum chunk_state { CHUNK_FREE, CHUNK_RUNNING, CHUNK_DONE };
+#define CHUNK_WORD(state, record, owner) ((uint64_t)(state) << 24 | (uint64_t)(record) << 16 | (uint64_t)(owner))
+#define CHUNK_STATE(word) ((enum chunk_state)((word) >> 24 & 0xff))
+#define CHUNK_RECORD(word) ((uint32_t)((word) >> 16 & 1))
+#define CHUNK_OWNER(word) ((uint32_t)((word) & 0xffff))
+struct chunk_record {
+    uint64_t next;
+    uint32_t failed, lost;
+    uint64_t first_failed, last_failed, first_lost; /* 1 + index; 0: none */
+    int32_t fail, signal, status, pid;
+};
+struct chunk_shm {
+    _Atomic uint64_t word;
+    _Atomic uint64_t running;
+    uint64_t end;
+    uint64_t reserved;
+    struct chunk_record record[2];
+    char text[BROOD_FAIL_TEXT]; /* of the first that failed; written before it is counted, never again */
+};
+
+/*
+ * The pool.  Who writes: its maker before the publish; state, broken and the seats as said; segments under `latch`.
+ */
+enum pool_state { POOL_OPEN, POOL_CLOSED, POOL_TERMINATED };
+struct pool_shm {
+    struct slot_shm slot;          /* body: seats, then jobs */
+    char name[32];
+    uint32_t workers;              /* seats in use */
+    uint32_t seat_room;            /* seats that the body has room for */
+    uint32_t max_tasks_per_child;
+    uint32_t max_pending;
+    uint32_t method;
+    _Atomic uint32_t state;        /* enum pool_state, only rises; by any member */
+    _Atomic int32_t broken;        /* why workers can't start; by the supervisor, once; 0: they can */
+    _Atomic uint32_t polled;       /* someone has a bell for this pool */
+    uint64_t template_member;      /* fork: handle of the template */
+    uint64_t preparation;          /* handle of the buffer with the workers' preparation */
+    uint64_t preparation_size;
+    _Atomic uint32_t slots;        /* task slots that there are */
+    _Atomic uint32_t submit_at;    /* hints: where to look for a free slot, for a queued one */
+    _Atomic uint32_t claim_at;
+    _Atomic uint32_t joiners;      /* joiners sleep on `gone` */
+    uint64_t segment[SEGMENTS];    /* handles of buffers */
+    struct latch_shm idle;         /* a monitor: workers without work sleep here */
+    struct latch_shm gone;         /* only its word: who waits for the workers to leave; 0 or OS_WAITERS */
+    struct latch_shm latch;        /* guards the growth of segments */
+    char broken_detail[160];
+};
+_Static_assert(sizeof(struct pool_shm) <= 1024, "its table");
+
+/* The pool of a handle, or NULL and *error. */
+struct pool_shm *brood__pool_find(uint64_t id, int *error);
+/* Whether it takes work: 0, BROOD_ECLOSED, or why its workers can't start (with detail). */
+int brood__pool_usable(struct pool_shm *pool);
+
+static inline struct seat_shm *brood__pool_seat(const struct pool_shm *pool, uint32_t seat)
+{
+    return (struct seat_shm *)brood__at(pool->slot.body) + seat;
+}
+static inline struct job_shm *brood__pool_job(const struct pool_shm *pool, uint32_t job)
+{
+    return (struct job_shm *)(void *)brood__pool_seat(pool, pool->seat_room + 1) + job;
+}
+struct task_shm *brood__pool_task(const struct pool_shm *pool, uint32_t slot);
+/* The word with the hint bit of a slot, and the bit. */
+_Atomic uint64_t *brood__pool_bits(const struct pool_shm *pool, uint32_t slot, uint64_t *bit);
+
+/* Tell idle workers that there is work for `n` more of them: after the commit that made it. */
+void brood__pool_wake(struct pool_shm *pool, int n);
+/* Tell those who wait for an answer: after the swap to DONE.  The bell was announced before that swap. */
+void brood__pool_answer(struct pool_shm *pool, uint64_t pool_id, os_word *bell);
+uint64_t brood__pool_id(const struct pool_shm *pool);
+
+/* --------------------------------------------------------------------------------------------- the worker's side */
+
+/* Claim a queued task: its slot, or -1. */
+int64_t brood__task_claim(struct pool_shm *pool);
+/* Run it, and answer. */
+void brood__task_run(struct pool_shm *pool, uint64_t pool_id, uint32_t slot);
+/* Whether anything is queued or running. */
+/* Whether something is queued that brood__task_claim would find. */
+bool brood__task_queued(const struct pool_shm *pool);
+bool brood__task_any(const struct pool_shm *pool);
+/* Run a chunk of some map, at most `quota` items (0: no limit); how many were run, or -1: there was no chunk. */
+int64_t brood__map_run(struct pool_shm *pool, uint64_t pool_id, struct seat_shm *seat, uint32_t quota);
+/* Whether a chunk is free; whether any item of any map is undecided.  seat: the caller's own, see inside. */
+bool brood__map_ready(struct pool_shm *pool, struct seat_shm *seat);
+bool brood__map_any(struct pool_shm *pool, struct seat_shm *seat);
+
+/* ---------------------------------------------------------------------------------------------- after a death */
+
+/* A worker or submitter has died: what it held. */
+void brood__task_repair(struct pool_shm *pool, uint64_t pool_id, uint32_t dead);
+void brood__map_repair(struct pool_shm *pool, uint64_t pool_id, uint32_t dead);
+/* No more: all that is open resolves as cancelled. */
+void brood__task_cancel_all(struct pool_shm *pool, uint64_t pool_id);
+void brood__map_cancel_all(struct pool_shm *pool, uint64_t pool_id);
+/* How a dead worker ended, for outcomes. */
+struct death {
+    int code; /* BROOD_ELOST, or BROOD_ECANCELED in a terminated pool */
+    int signal, status, pid;
+};
+void brood__pool_death(const struct pool_shm *pool, uint32_t dead, struct death *death);
+
+/* Give back what the pool had, and its slot, which is ours. */
+void brood__pool_vacate(struct pool_shm *pool);
+
+/* Buffers that belong to a pool: attached at a place that holds their handle, which decides (call/buffer.h). */
+void brood__pool_attach(uint64_t *place, uint64_t pool_id, uint64_t buffer);
+void brood__pool_drop(uint64_t *place);
+
+#endif

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * supervise.c - pools in the supervisor: it fills empty seats, tells what a death did to tasks and maps, gives up when
+ * workers can't start, and ends the workers of pools that are terminated or whose owner died.
+ *
+ *   pool     seats                    what is done
+ *   OPEN     empty                    a worker is started (after a pause, if the last start failed)
+ *   OPEN     five starts failed       broken: waiters get the reason, no more starts
+ *   CLOSED   empty, work is left      a worker is started
+ *   CLOSED   all empty, no work       joiners are woken; the template is ended
+ *   TERMINATED or GARBAGE             open tasks and maps are cancelled, workers and template killed; joiners woken
+ */
+#include "pool/supervise.h"
+
+#include "arena/member.h"
+#include "call/buffer.h"
+#include "call/error.h"
+#include "pool/pool.h"
+#include "sync/bell.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FAILED_STARTS 5
+#define PAUSE_NS ((int64_t)20 * 1000 * 1000) /* after the first failed start; doubled with each */
+#define EXIT_INITIALIZER 125
+#define PATIENCE 300 /* looks for a status that the template is to tell, 3 ms each */
+
+/* What this supervisor knows of a pool, by index. */
+struct record {
+    uint32_t generation;
+    bool known;
+    int standard[3];
+    int channel; /* to the template */
+    int failed;  /* starts, one after the other */
+    int64_t start_at;
+    bool told; /* joiners */
+};
+static struct record records[1 << 12];
+
+static struct pool_shm *at(uint32_t index)
+{
+    return (struct pool_shm *)(void *)brood__slot_at(TABLE_POOL, index);
+}
+static uint32_t pool_count(void)
+{
+    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_POOL].used);
+    return used < sizeof records / sizeof *records ? used : (uint32_t)(sizeof records / sizeof *records);
+}
+
+static void forget(struct record *r)
+{
+    for (int i = 0; i < 3; i++)
+        if (r->standard[i] > 2) brood__os_close(&r->standard[i]);
+    if (r->channel >= 0) brood__supervisor_unpoll(r->channel);
+    brood__os_close(&r->channel);
+    r->known = false;
+}
+
+static struct record *record_of(uint32_t index, uint64_t word)
+{
+    struct record *r = &records[index];
+    if (r->known && r->generation != SLOT_GENERATION(word)) forget(r);
+    if (!r->known) *r = (struct record){.generation = SLOT_GENERATION(word), .known = true, .standard = {0, 1, 2}, .channel = -1};
+    return r;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ waking */
+
+/* Everybody who waits for anything of this pool looks again.  false: again in a while (sync/wait.h). */
+static bool ring(struct pool_shm *pool, uint64_t pool_id)
+{
+    bool sure = brood__monitor_ring(&pool->idle);
+    brood__os_futex_clear_and_wake(&pool->gone.word);
+    for (uint32_t i = 0; pool->slot.body && i < JOBS; i++) brood__os_futex_clear_and_wake(&brood__pool_job(pool, i)->bell);
+    uint32_t slots = atomic_load(&pool->slots);
+    for (uint32_t i = 0; i < slots; i++) {
+        struct task_shm *t = brood__pool_task(pool, i);
+        if (atomic_load(&t->bell)) brood__os_futex_clear_and_wake(&t->bell);
+    }
+    brood__bell_ring(pool_id);
+    return sure;
+}
+
+static void ring_all(void)
+{
+    for (uint32_t i = 1; i < pool_count(); i++) {
+        if (SLOT_STATE(atomic_load(&at(i)->slot.word)) != SLOT_LIVE) continue;
+        atomic_store(&brood__pool_seat(at(i), at(i)->seat_room)->inside, 0); /* a supervisor died looking */
+        ring(at(i), brood__pool_id(at(i)));
+    }
+}
+
+static void break_pool(struct pool_shm *pool, uint64_t pool_id, int code, const char *detail)
+{
+    if (atomic_load(&pool->broken)) return;
+    snprintf(pool->broken_detail, sizeof pool->broken_detail, "%s", detail && detail[0] ? detail : brood_strerror(code));
+    atomic_store(&pool->broken, code);
+    ring(pool, pool_id);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- starting */
+
+static void count_failure(struct pool_shm *pool, uint64_t pool_id, struct record *r, int code, const char *detail)
+{
+    r->start_at = brood__os_now() + (PAUSE_NS << r->failed);
+    if (++r->failed >= FAILED_STARTS) break_pool(pool, pool_id, code, detail);
+}
+
+static void start_worker(struct pool_shm *pool, uint64_t pool_id, uint32_t seat, struct record *r)
+{
+    uint32_t member;
+    char name[32];
+    snprintf(name, sizeof name, "%.20s-%u", pool->name, seat + 1);
+    brood_start_method method = (brood_start_method)pool->method;
+    int error = brood__member_claim(name, ROLE_WORKER, method, true, &member);
+    if (error < 0) {
+        count_failure(pool, pool_id, r, error, NULL);
+        return;
+    }
+    struct member_shm *m = brood__member_at(member), *owner = brood__member_at(SLOT_OWNER(atomic_load(&pool->slot.word)));
+    m->pool = pool_id;
+    m->seat = seat;
+    m->parent = HANDLE(TABLE_MEMBER, SLOT_OWNER(atomic_load(&pool->slot.word)), SLOT_GENERATION(atomic_load(&owner->slot.word)));
+    atomic_store(&m->released, 1); /* nobody holds a worker's handle: the slot is free once it is repaired */
+    atomic_store(&brood__pool_seat(pool, seat)->items, SEAT_STARTING);
+    atomic_store(&brood__pool_seat(pool, seat)->member, member);
+    if (method == BROOD_START_FORK) {
+        struct template_message say = {.kind = TEMPLATE_FORK, .member = member};
+        error = r->channel < 0 ? -EPIPE : brood__os_send(r->channel, &say, sizeof say, NULL, 0, 0);
+    } else {
+        const void *bytes = brood__at(brood__slot_at(TABLE_BUFFER, HANDLE_INDEX(pool->preparation))->body);
+        error = brood__supervisor_start(member, method, r->standard, bytes, (size_t)pool->preparation_size);
+    }
+    if (error >= 0) return;
+    atomic_store(&brood__pool_seat(pool, seat)->member, 0);
+    brood__member_abandon(member);
+    char detail[128];
+    snprintf(detail, sizeof detail, "a worker could not be started: %s", brood_strerror(error));
+    if (method != BROOD_START_FORK || r->channel >= 0) count_failure(pool, pool_id, r, BROOD_ESTART, detail);
+}
+
+/* The report of a worker that was started by fork of the supervisor or by spawn. */
+static void started(uint32_t member, int code, const char *detail)
+{
+    struct member_shm *m = brood__member_at(member);
+    int error;
+    struct pool_shm *pool = m->role == ROLE_WORKER ? brood__pool_find(m->pool, &error) : NULL;
+    if (!pool) return;
+    struct record *r = record_of(HANDLE_INDEX(m->pool), atomic_load(&pool->slot.word));
+    if (code < 0) count_failure(pool, m->pool, r, code, detail);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- deaths */
+
+void brood__pool_death(const struct pool_shm *pool, uint32_t dead, struct death *death)
+{
+    const struct member_shm *m = brood__member_at(dead);
+    uint32_t ended = atomic_load(&((struct member_shm *)(uintptr_t)m)->ended);
+    *death = (struct death){.code = atomic_load(&((struct pool_shm *)(uintptr_t)pool)->state) == POOL_TERMINATED ? BROOD_ECANCELED
+                                                                                                             : BROOD_ELOST,
+                            .pid = m->pid};
+    int value = (int)(ended & 0xffff);
+    if ((ended >> 16 & 0xff) == ENDED_SIGNAL) death->signal = value;
+    if ((ended >> 16 & 0xff) == ENDED_STATUS) death->status = value;
+}
+
+/* A buffer that the dead was about to attach: the place it was for decides. */
+static void settle_buffers(uint32_t dead)
+{
+    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_BUFFER].used);
+    for (uint32_t i = 1; i < used; i++) {
+        struct buffer_shm *b = (struct buffer_shm *)(void *)brood__slot_at(TABLE_BUFFER, i);
+        uint64_t word = atomic_load(&b->slot.word);
+        if ((unsigned)SLOT_STATE(word) != BUFFER_ATTACHED || SLOT_OWNER(word) != dead) continue;
+        uint64_t id = HANDLE(TABLE_BUFFER, i, SLOT_GENERATION(word));
+        bool there = b->position % 8 == 0 && b->position < brood__arena()->size - 8 && *(uint64_t *)brood__at(b->position) == id;
+        uint64_t to = there ? SLOT_WORD(SLOT_GENERATION(word), BUFFER_ATTACHED, 0) : SLOT_WORD(SLOT_GENERATION(word), SLOT_GARBAGE, 0);
+        atomic_compare_exchange_strong(&b->slot.word, &word, to);
+    }
+}
+
+/* Under fork the template knows how a worker ended, and says so in a moment. */
+static bool status_to_come(uint32_t dead)
+{
+    static uint32_t waiting_for, looks;
+    struct member_shm *m = brood__member_at(dead);
+    if (m->role != ROLE_WORKER || m->method != BROOD_START_FORK || atomic_load(&m->ended) & ENDED) return false;
+    if (waiting_for != dead) looks = 0;
+    waiting_for = dead;
+    return ++looks < PATIENCE;
+}
+
+static bool repair(uint32_t dead)
+{
+    if (status_to_come(dead)) return false;
+    bool all = true;
+    for (uint32_t i = 1; i < pool_count(); i++) {
+        struct pool_shm *pool = at(i);
+        uint64_t word = atomic_load(&pool->slot.word);
+        if ((SLOT_STATE(word) != SLOT_LIVE && SLOT_STATE(word) != SLOT_GARBAGE) || !pool->slot.body) continue;
+        uint64_t pool_id = brood__pool_id(pool);
+        brood__task_repair(pool, pool_id, dead);
+        brood__map_repair(pool, pool_id, dead);
+        all &= ring(pool, pool_id); /* a wake-up that the dead owed for work it had committed */
+    }
+    settle_buffers(dead);
+    return all;
+}
+
+static void ended(uint32_t dead)
+{
+    struct member_shm *m = brood__member_at(dead);
+    int error;
+    if (m->role != ROLE_WORKER && m->role != ROLE_TEMPLATE) return;
+    uint32_t index = HANDLE_INDEX(m->pool);
+    if (HANDLE_TABLE(m->pool) != TABLE_POOL || index == 0 || index >= pool_count()) return;
+    struct pool_shm *pool = brood__pool_find(m->pool, &error);
+    if (m->role == ROLE_TEMPLATE) {
+        if (pool && atomic_load(&pool->state) == POOL_OPEN) break_pool(pool, m->pool, BROOD_ELOST, "the pool's template was ended");
+        return;
+    }
+    struct seat_shm *seat = brood__pool_seat(at(index), m->seat);
+    if (!at(index)->slot.body || m->seat >= at(index)->seat_room || atomic_load(&seat->member) != dead) return;
+    bool starting = atomic_load(&seat->items) == SEAT_STARTING;
+    atomic_store(&seat->inside, 0);
+    atomic_store(&seat->member, 0);
+    if (!pool) return;
+    struct record *r = record_of(index, atomic_load(&pool->slot.word));
+    uint32_t how = atomic_load(&m->ended);
+    bool killed = (how >> 16 & 0xff) == ENDED_SIGNAL && ((how & 0xffff) == SIGKILL || (how & 0xffff) == SIGTERM);
+    if (!starting)
+        r->failed = 0;
+    else if (!killed) /* a stranger's kill says nothing about the next worker */
+        count_failure(pool, m->pool, r, (how & 0xffff) == EXIT_INITIALIZER ? BROOD_EINIT : BROOD_ESTART,
+                      (how & 0xffff) == EXIT_INITIALIZER ? "the initializer called brood_fail" : "workers end before their first task");
+}
+
+/* ------------------------------------------------------------------------------------------------------------- pools */
+
+static void end_workers(struct pool_shm *pool)
+{
+    for (uint32_t i = 0; i < pool->seat_room; i++) {
+        uint32_t member = atomic_load(&brood__pool_seat(pool, i)->member);
+        if (member) brood__supervisor_kill(member);
+    }
+}
+
+static void end_template(struct pool_shm *pool)
+{
+    if (pool->template_member && brood__member_find(pool->template_member))
+        brood__supervisor_kill(HANDLE_INDEX(pool->template_member));
+}
+
+/* A seat whose worker never came to be (its start failed, or a supervisor died over it) is empty. */
+static bool clear_seat(struct pool_shm *pool, uint64_t pool_id, uint32_t i)
+{
+    struct seat_shm *seat = brood__pool_seat(pool, i);
+    uint32_t member = atomic_load(&seat->member);
+    if (!member) return true;
+    struct member_shm *m = brood__member_at(member);
+    enum slot_state state = SLOT_STATE(atomic_load(&m->slot.word));
+    if ((state == SLOT_INIT || state == SLOT_LIVE) && m->pool == pool_id && m->seat == i) return false;
+    atomic_store(&seat->inside, 0);
+    atomic_store(&seat->member, 0);
+    return true;
+}
+
+static int64_t manage_pool(uint32_t index)
+{
+    struct pool_shm *pool = at(index);
+    uint64_t word = atomic_load(&pool->slot.word), pool_id = HANDLE(TABLE_POOL, index, SLOT_GENERATION(word));
+    struct record *r = record_of(index, word);
+    uint32_t state = SLOT_STATE(word) == SLOT_GARBAGE ? (uint32_t)POOL_TERMINATED : atomic_load(&pool->state);
+    uint32_t empty = 0;
+    for (uint32_t i = 0; i < pool->workers; i++) empty += clear_seat(pool, pool_id, i);
+    bool broken = atomic_load(&pool->broken) != 0;
+    if (state == POOL_TERMINATED || broken) {
+        brood__task_cancel_all(pool, pool_id);
+        brood__map_cancel_all(pool, pool_id);
+        end_workers(pool);
+        if (state == POOL_TERMINATED) end_template(pool);
+    }
+    bool work = state == POOL_CLOSED && (brood__map_any(pool, brood__pool_seat(pool, pool->seat_room)) || brood__task_any(pool));
+    if (state != POOL_OPEN && empty == pool->workers && !work && !r->told) {
+        end_template(pool);
+        ring(pool, pool_id);
+        r->told = true;
+    }
+    if (broken || state == POOL_TERMINATED || (state == POOL_CLOSED && !work) || empty == 0) return OS_NEVER;
+    if (r->start_at > brood__os_now()) return r->start_at;
+    for (uint32_t i = 0; i < pool->workers && r->start_at <= brood__os_now(); i++)
+        if (!atomic_load(&brood__pool_seat(pool, i)->member)) start_worker(pool, pool_id, i, r);
+    return r->start_at > brood__os_now() ? r->start_at : OS_NEVER;
+}
+
+static int64_t manage(void)
+{
+    int64_t next = OS_NEVER;
+    for (uint32_t i = 1; i < pool_count(); i++) {
+        enum slot_state state = SLOT_STATE(atomic_load(&at(i)->slot.word));
+        if ((state != SLOT_LIVE && state != SLOT_GARBAGE) || !at(i)->slot.body) {
+            if (records[i].known && state == SLOT_FREE) forget(&records[i]);
+            continue;
+        }
+        int64_t wanted = manage_pool(i);
+        if (wanted < next) next = wanted;
+    }
+    return next;
+}
+
+static void request(const struct request *request, int *fds, size_t count)
+{
+    int error;
+    struct pool_shm *pool = brood__pool_find(request->object, &error);
+    if (!pool) return;
+    struct record *r = record_of(HANDLE_INDEX(request->object), atomic_load(&pool->slot.word));
+    size_t next = 0;
+    if (request->stdio) {
+        for (int fd = 0; fd < 3; fd++) {
+            r->standard[fd] = -1;
+            if (!(request->stdio & 1u << fd) || next >= count) continue;
+            r->standard[fd] = fds[next];
+            fds[next++] = -1;
+        }
+    }
+    if (pool->method == BROOD_START_FORK && next < count) {
+        if (r->channel >= 0) brood__supervisor_unpoll(r->channel);
+        brood__os_close(&r->channel);
+        r->channel = fds[next];
+        fds[next] = -1;
+        brood__supervisor_poll(r->channel, HANDLE_INDEX(request->object));
+    }
+}
+
+static void readable(int fd, uint64_t argument)
+{
+    struct template_message m;
+    size_t none = 0;
+    struct record *r = &records[argument & 0xfff];
+    if (r->channel != fd) return;
+    ssize_t size = brood__os_receive(fd, &m, sizeof m, NULL, &none, 0);
+    if (size == -EAGAIN) return;
+    if (size != (ssize_t)sizeof m) { /* the template has gone, or is no template */
+        brood__supervisor_unpoll(fd);
+        brood__os_close(&r->channel);
+        return;
+    }
+    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_MEMBER].used);
+    if (m.kind != TEMPLATE_FORKED || m.member == 0 || m.member >= used) return;
+    if (m.value > 0) {
+        struct os_process process = {m.value, 0};
+        brood__supervisor_watch_pid(m.member, &process);
+    } else {
+        brood__member_abandon(m.member);
+    }
+}
+
+const struct area brood__pool_area = {
+    .repair = repair,
+    .ring_all = ring_all,
+    .ended = ended,
+    .started = started,
+    .request = request,
+    .readable = readable,
+    .work = brood__worker_run,
+    .manage = manage,
+};

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* worker.c - the life of a worker: initializer, then maps and tasks until the pool has no more for it. */
+#include "call/call.h"
+#include "call/error.h"
+#include "pool/pool.h"
+#include "pool/supervise.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXIT_INITIALIZER 125
+
+static int initialize(const brood_task *initializer, const void *arg, size_t arg_size)
+{
+    struct call call;
+    char small[256];
+    void *result = initializer->result_size <= sizeof small ? small : malloc(initializer->result_size);
+    brood_bytes bytes = {arg, arg_size};
+    brood__call_begin(&call);
+    if (result) initializer->call(initializer->flags & BROOD_TASK_ARG_BYTES ? (const void *)&bytes : arg, result);
+    int fail = call.fail ? call.fail : result ? 0 : BROOD_ENOMEM;
+    brood__call_end(&call);
+    if (result != small) free(result);
+    return fail;
+}
+
+/* Run something; how many items, or -1: there is nothing. */
+static int64_t work(struct pool_shm *pool, uint64_t pool_id, struct seat_shm *seat, uint32_t quota)
+{
+    int64_t ran = brood__map_run(pool, pool_id, seat, quota);
+    if (ran >= 0) return ran;
+    int64_t slot = brood__task_claim(pool);
+    if (slot < 0) return -1;
+    brood__task_run(pool, pool_id, (uint32_t)slot);
+    return 1;
+}
+
+static bool leave(struct pool_shm *pool, uint64_t pool_id, struct seat_shm *seat)
+{
+    uint32_t state = atomic_load(&pool->state);
+    if (!brood__slot_is(&pool->slot, pool_id) || state == POOL_TERMINATED) return true;
+    return state == POOL_CLOSED && !brood__map_any(pool, seat) && !brood__task_any(pool);
+}
+
+/* Nothing to do: a little patience, then sleep until rung.  The word stays announced until there is work. */
+static void rest(struct pool_shm *pool, uint64_t pool_id, struct seat_shm *seat)
+{
+    for (unsigned n = 0; n < SPIN_BEFORE_SLEEP; n++) {
+        brood__relax(n);
+        if (brood__task_queued(pool) || brood__map_ready(pool, seat)) return;
+    }
+    void *announced;
+    if (brood__monitor_enter(&pool->idle, &announced) < 0) return;
+    pool->idle.flags[MONITOR_ASLEEP] = 1;
+    atomic_thread_fence(memory_order_seq_cst); /* marked before the look; pairs with the fence in brood__pool_wake */
+    bool something = leave(pool, pool_id, seat) || brood__map_ready(pool, seat) || brood__task_queued(pool);
+    if (something)
+        brood__monitor_leave(&pool->idle, announced, 0, true);
+    else
+        brood__monitor_sleep(&pool->idle, OS_NEVER, pool_id);
+}
+
+int brood__worker_run(const brood_task *initializer, const void *arg, size_t arg_size)
+{
+    uint64_t pool_id = brood__me()->pool;
+    int error;
+    struct pool_shm *pool = brood__pool_find(pool_id, &error);
+    if (!pool) return 0;
+    brood__os_ignore_signal(SIGINT); /* the terminal's Ctrl-C is for the program, which ends its pool */
+    if (initializer && initialize(initializer, arg, arg_size) != 0) return EXIT_INITIALIZER;
+    struct seat_shm *seat = brood__pool_seat(pool, brood__me()->seat);
+    uint32_t most = pool->max_tasks_per_child, items = 0;
+    void *announced = brood__os_announce(NULL);
+    atomic_store(&seat->items, 0);
+    while (!leave(pool, pool_id, seat)) {
+        int64_t ran = work(pool, pool_id, seat, most ? most - items : 0);
+        if (ran < 0) {
+            rest(pool, pool_id, seat);
+            continue;
+        }
+        brood__os_announce(NULL);
+        items += (uint32_t)ran;
+        atomic_store_explicit(&seat->items, items, memory_order_relaxed);
+        if (most && items >= most) break;
+    }
+    brood__pool_wake(pool, INT_MAX); /* those who sleep may have no more to wait for either, or work that we leave */
+    brood__os_announce(announced);
+    return 0;
+}

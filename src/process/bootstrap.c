@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* bootstrap.c - hello and report; the conversation is in process/bootstrap.h.  Thread-safe. */
+#include "process/bootstrap.h"
+
+#include "arena/arena.h"
+#include "call/error.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+uint32_t brood__stdio_open(void)
+{
+    uint32_t open = 0;
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) >= 0) open |= 1u << fd;
+    return open;
+}
+
+int brood__hello_send(int channel, const struct hello *hello, const int *passed, size_t passed_count,
+                      const void *bytes, int64_t deadline)
+{
+    int fds[OS_MAX_FDS];
+    size_t n = 0;
+    if (passed_count > OS_MAX_FDS - HELLO_FIXED_FDS) return BROOD_EINVAL;
+    fds[n++] = brood__self->memory;
+    fds[n++] = brood__self->listener;
+    fds[n++] = brood__self->lifeline_watch;
+    for (size_t i = 0; i < passed_count; i++) fds[n++] = passed[i];
+    int error = brood__os_send(channel, hello, sizeof *hello, fds, n, deadline);
+    if (error >= 0 && hello->size) error = brood__os_write_all(channel, bytes, (size_t)hello->size, deadline);
+    return error < 0 ? error : 0;
+}
+
+void brood__report_send(int channel, int code, int step, int error, const char *detail)
+{
+    struct report report = {.magic = REPORT_MAGIC, .code = code, .step = step, .error = error};
+    if (detail) strncpy(report.detail, detail, sizeof report.detail - 1);
+    brood__os_write_all(channel, &report, sizeof report, brood__os_deadline(1000));
+}
+
+int brood__report_receive(int channel, int64_t deadline)
+{
+    struct report report;
+    int error = brood__os_read_all(channel, &report, sizeof report, deadline);
+    if (error == -ETIMEDOUT) return BROOD_ETIMEDOUT;
+    if (error == -EPIPE)
+        return brood__fail_with(BROOD_ENOINIT, "the started program ended, or closed its channel, without calling brood_init");
+    if (error < 0) return error;
+    report.detail[sizeof report.detail - 1] = 0;
+    if (report.magic != REPORT_MAGIC) return brood__fail_with(BROOD_ECORRUPT, "a report that no child of Brood sends");
+    if (report.code == 0) return 0;
+    if (report.detail[0]) return brood__fail_with(report.code, "%s", report.detail);
+    if (report.step)
+        return brood__fail_with(report.code, "%s failed: %s", brood__os_step_name(report.step), brood_strerror(-report.error));
+    return brood__fail_with(report.code, "%s", brood_strerror(report.code));
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * process/bootstrap.h - what a started process and its starter say to each other, before the function runs.
+ *
+ * The channel is a stream: the starter sends a hello with descriptors, then the preparation data and the process object
+ * (prepare.h); the child answers with one report, and both close.  A channel that ends without a report means that
+ * the child died, or that it is a program that never called brood_init.
+ */
+#ifndef BROOD_PROCESS_BOOTSTRAP_H
+#define BROOD_PROCESS_BOOTSTRAP_H
+
+#include "os/os.h"
+#include "process/prepare.h"
+
+#define BOOTSTRAP_VARIABLE "BROOD_BOOTSTRAP=" /* then "<pid>:<descriptor>": another process ignores it */
+#define HELLO_MAGIC 0x6f6c6c6568627264ull
+
+enum hello_kind { HELLO_SUPERVISOR, HELLO_PROCESS };
+
+/* Comes with the descriptors memory, listener, lifeline, those of 0, 1, 2 that stdio has bits for, and the passed ones. */
+struct hello {
+    uint64_t magic;
+    uint32_t kind;
+    uint32_t member; /* the slot of the process; for a supervisor its epoch */
+    uint32_t stdio;
+    uint32_t method;
+    uint64_t size; /* bytes of preparation that follow */
+};
+#define HELLO_FIXED_FDS 3
+
+#define REPORT_MAGIC 0x74726f70657262ull
+struct report {
+    uint64_t magic;
+    int32_t code; /* 0: the function was found and runs now */
+    int32_t step; /* enum os_step, for BROOD_EEXEC and BROOD_ESTART */
+    int32_t error; /* the errno of the step */
+    int32_t reserved;
+    char detail[200];
+};
+
+/* Send hello, descriptors and bytes; deadline for all.  0, -EPIPE (the child has gone), -ETIMEDOUT. */
+int brood__hello_send(int channel, const struct hello *hello, const int *passed, size_t passed_count,
+                      const void *bytes, int64_t deadline);
+/* Send a report; never blocks for long, errors are ignored: the other side then sees the end of the channel. */
+void brood__report_send(int channel, int code, int step, int error, const char *detail);
+/* Receive it: its code, with this thread's detail set; BROOD_ENOINIT, BROOD_ETIMEDOUT. */
+int brood__report_receive(int channel, int64_t deadline);
+
+/* What a started process does with its channel; it never returns.  inherited: forked with the family mapped. */
+_Noreturn void brood__child_run(int channel, bool inherited);
+/* Run a process object in this process, which is a member by now, and exit. */
+_Noreturn void brood__child_work(const struct preparation *preparation, const struct process_object *object,
+                                 brood_start_method method);
+/* Directory, environment, affinity, limits of a child, before its function runs.  0 or -errno and *step. */
+int brood__child_stand(const struct preparation *preparation, const struct process_object *object, int *step);
+
+/* Which of 0, 1, 2 are open, as bits. */
+uint32_t brood__stdio_open(void);
+
+/* The preparation of this process, as brood_preparation_data shows it; set once. */
+extern struct preparation brood__prepared;
+
+#endif

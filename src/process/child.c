@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * child.c - what a started process does before its function, and with its result.  It runs in the child's one thread.
+ */
+#include "arena/member.h"
+#include "call/call.h"
+#include "call/error.h"
+#include "process/bootstrap.h"
+#include "process/family.h"
+#include "process/supervisor.h"
+#include "sync/wait.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static _Noreturn void give_up(int channel, int code, int step, int error)
+{
+    brood__report_send(channel, code, step, error, step ? NULL : brood_error_detail());
+    brood__os_exit_now(127);
+}
+
+int brood__child_stand(const struct preparation *preparation, const struct process_object *object, int *step)
+{
+    if (object->environment) {
+        clearenv();
+        for (char *const *e = object->environment; *e; e++) putenv(*e);
+    }
+    *step = OS_STEP_DIRECTORY;
+    const char *directory = preparation->public.directory;
+    if (directory && directory[0] && chdir(directory) < 0) return -errno;
+    return brood__os_apply_limits(&object->limits, step);
+}
+
+/* Standard descriptors and the passed ones get their numbers. */
+static int place(const struct hello *hello, int *fds, size_t count, const struct process_object *object)
+{
+    int from[OS_MAX_FDS], to[OS_MAX_FDS];
+    size_t n = 0, standard = 0;
+    for (int fd = 0; fd < 3; fd++) {
+        if (!(hello->stdio & 1u << fd)) {
+            close(fd); /* closed in the parent, closed here */
+            continue;
+        }
+        if (standard >= count) return -EINVAL;
+        from[n] = fds[standard++];
+        to[n++] = fd;
+    }
+    if (count - standard != object->descriptor_count) return -EINVAL;
+    for (size_t i = 0; i < object->descriptor_count; i++) {
+        from[n] = fds[standard + i];
+        to[n++] = object->descriptors[i];
+    }
+    return brood__os_place_descriptors(from, to, n);
+}
+
+/* Out of the way of any number that a passed descriptor is to get. */
+static int move_up(int *fd)
+{
+    int moved = brood__os_duplicate(*fd, 100);
+    if (moved < 0) return moved;
+    brood__os_close(fd);
+    *fd = moved;
+    return 0;
+}
+
+static int settle_own_descriptors(int *channel, int *fds, size_t count)
+{
+    struct self *self = brood__self;
+    int error = move_up(channel);
+    if (error >= 0) error = move_up(&self->memory);
+    if (error >= 0) error = move_up(&self->listener);
+    if (error >= 0) error = move_up(&self->lifeline_watch);
+    for (size_t i = 0; i < count && error >= 0; i++) error = move_up(&fds[i]);
+    return error;
+}
+
+/* Join the family with the descriptors of the hello, unless it was inherited with the memory. */
+static int join(const struct hello *hello, int *fds, bool inherited)
+{
+    if (inherited) {
+        for (int i = 0; i < HELLO_FIXED_FDS; i++) brood__os_close(&fds[i]);
+    } else {
+        int error = brood__arena_attach(fds[0]);
+        if (error < 0) return error;
+        brood__self->listener = fds[1];
+        brood__self->lifeline_watch = fds[2];
+    }
+    (void)hello;
+    return brood__os_robust_prepare() < 0 ? BROOD_EUNSUPPORTED : 0;
+}
+
+_Noreturn void brood__child_run(int channel, bool inherited)
+{
+    struct hello hello;
+    int fds[OS_MAX_FDS];
+    size_t count = OS_MAX_FDS;
+    int64_t deadline = brood__os_deadline(60000);
+    brood__os_set_inheritable(channel, false);
+    ssize_t size = brood__os_receive(channel, &hello, sizeof hello, fds, &count, deadline);
+    if (size != sizeof hello || hello.magic != HELLO_MAGIC || count < HELLO_FIXED_FDS) {
+        brood__fail_with(BROOD_ECORRUPT, "the bootstrap channel brought no hello of this version of Brood");
+        give_up(channel, BROOD_ECORRUPT, 0, 0);
+    }
+    if (hello.kind == HELLO_SUPERVISOR) brood__supervisor_run(&hello, fds, count, channel);
+
+    int error = join(&hello, fds, inherited), step = 0;
+    if (error < 0) give_up(channel, error, 0, 0);
+    if (hello.size > PREPARE_MOST) give_up(channel, BROOD_ECORRUPT, 0, 0);
+    void *bytes = malloc(hello.size ? (size_t)hello.size : 1), *memory;
+    struct preparation preparation;
+    struct process_object object;
+    error = bytes ? brood__os_read_all(channel, bytes, (size_t)hello.size, deadline) : BROOD_ENOMEM;
+    if (error >= 0) error = brood__prepare_decode(bytes, (size_t)hello.size, &preparation, &object, &memory);
+    if (error < 0) give_up(channel, error, 0, 0);
+    free(bytes);
+
+    error = settle_own_descriptors(&channel, fds + HELLO_FIXED_FDS, count - HELLO_FIXED_FDS);
+    if (error >= 0) error = place(&hello, fds + HELLO_FIXED_FDS, count - HELLO_FIXED_FDS, &object);
+    if (error < 0) give_up(channel, BROOD_ESTART, OS_STEP_DESCRIPTORS, -error);
+    error = brood__os_lifeline_watch(brood__self->lifeline_watch, &brood__self->lifeline_mine);
+    if (error >= 0 || error == -ENOENT) error = brood__os_bell_sender(&brood__self->bell_sender);
+    if (error < 0) give_up(channel, BROOD_ESTART, OS_STEP_DESCRIPTORS, -error);
+    brood__os_reset_signals();
+    brood__os_set_name(preparation.public.name);
+    error = brood__child_stand(&preparation, &object, &step);
+    if (error < 0) give_up(channel, BROOD_ESTART, step, -error);
+    const brood_task *task;
+    if (object.function) error = brood__function_find(object.function, &task);
+    if (error < 0) give_up(channel, error, 0, 0);
+    /* From here on it is a member; if its starter died meanwhile, nobody wants it. */
+    if (!brood__member_attach(hello.member)) brood__os_exit_now(127);
+    brood__family_remember();
+    brood__on_tick = brood__supervisor_tick;
+    brood__prepared = preparation;
+    brood__report_send(channel, 0, 0, 0, NULL);
+    brood__os_close(&channel);
+    brood__child_work(&preparation, &object, (brood_start_method)hello.method);
+}
+
+/* A pool's worker: the area above that has work for it takes over. */
+static int work_for_area(const brood_task *initializer, const struct process_object *object)
+{
+    for (const struct area *const *area = brood__areas; *area; area++)
+        if ((*area)->work) return (*area)->work(initializer, object->arg, object->arg_size);
+    return 127;
+}
+
+_Noreturn void brood__child_work(const struct preparation *preparation, const struct process_object *object,
+                                 brood_start_method method)
+{
+    int code = 0;
+    const brood_task *task = NULL;
+    (void)preparation;
+    if (object->function && brood__function_find(object->function, &task) < 0) task = NULL;
+    if (object->worker) {
+        code = work_for_area(task, object);
+    } else if (task) {
+        struct call call;
+        brood__call_begin(&call);
+        void *result = calloc(1, task->result_size ? task->result_size : 1);
+        brood_bytes bytes = {object->arg, object->arg_size};
+        if (result) task->call(task->flags & BROOD_TASK_ARG_BYTES ? (const void *)&bytes : object->arg, result);
+        if (call.fail) {
+            fprintf(stderr, "%s: %s: %s (%d)\n", brood__me()->name, task->name, call.text, call.fail);
+            code = 1;
+        } else if (result && task->flags & BROOD_TASK_RESULT_INT) {
+            int value;
+            memcpy(&value, result, sizeof value);
+            code = value & 0xff;
+        }
+        free(result);
+        brood__call_end(&call);
+    }
+    fflush(NULL);
+    brood__member_ended(brood__self->member, ENDED_STATUS, code);
+    if (method == BROOD_START_FORK) brood__os_exit_now(code); /* the parent's exit handlers are not this process's */
+    exit(code);
+}

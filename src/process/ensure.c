@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ensure.c - having a supervisor: starting the first, and another when it died.  Any member does it, one at a time; the
+ * word of supervisor_shm says who (supervisor.h).  Thread-safe; not async-signal-safe.
+ */
+#include "arena/member.h"
+#include "call/error.h"
+#include "process/family.h"
+#include "process/supervisor.h"
+
+bool brood__supervisor_alive(void)
+{
+    struct supervisor_shm *s = &brood__arena()->supervisor;
+    return SUPERVISOR_STATE(atomic_load_explicit(&s->word, memory_order_acquire)) == SUPERVISOR_RUNNING &&
+           !(atomic_load_explicit(&s->life.word, memory_order_acquire) & OS_OWNER_DIED);
+}
+
+/* Execute one and wait for its word; the office is ours to fill (STARTING, this epoch). */
+static int execute(uint32_t epoch)
+{
+    int ends[2];
+    int error = brood__os_stream_pair(ends);
+    if (error < 0) return error;
+    struct hello hello = {.magic = HELLO_MAGIC, .kind = HELLO_SUPERVISOR, .member = epoch};
+    error = brood__os_run_detached("brood-supervisor", BOOTSTRAP_VARIABLE, ends[1]);
+    brood__os_close(&ends[1]);
+    if (error < 0) {
+        brood__os_close(&ends[0]);
+        return brood__fail_with(BROOD_EEXEC, "exec failed: the supervisor: %s", brood_strerror(error));
+    }
+    int64_t deadline = brood__os_deadline(brood__arena()->start_timeout);
+    error = brood__hello_send(ends[0], &hello, NULL, 0, NULL, deadline);
+    if (error >= 0 || error == -EPIPE) error = brood__report_receive(ends[0], deadline);
+    brood__os_close(&ends[0]);
+    if (error == BROOD_ETIMEDOUT)
+        error = brood__fail_with(BROOD_ENOINIT, "the program did not report in time: does its main call brood_init first?");
+    return error;
+}
+
+/* Whether the starter that the word names is still there. */
+static bool starter_lives(uint64_t word)
+{
+    uint32_t starter = SUPERVISOR_STARTER(word);
+    if (starter == brood__self->member) return true; /* another thread of ours */
+    struct member_shm *m = brood__member_at(starter);
+    struct os_process process = {m->pid, m->started};
+    return brood__os_process_alive(&process);
+}
+
+int brood__supervisor_ensure(uint32_t *epoch)
+{
+    struct supervisor_shm *s = &brood__arena()->supervisor;
+    for (;;) {
+        uint64_t word = atomic_load(&s->word);
+        if (epoch) *epoch = SUPERVISOR_EPOCH(word);
+        if (SUPERVISOR_STATE(word) == SUPERVISOR_RUNNING && brood__supervisor_alive()) return 0;
+        if (SUPERVISOR_STATE(word) == SUPERVISOR_STARTING && starter_lives(word)) {
+            brood__os_nap(200 * 1000);
+            continue;
+        }
+        uint32_t next = SUPERVISOR_EPOCH(word) + 1;
+        uint64_t starting = SUPERVISOR_WORD(next, SUPERVISOR_STARTING, brood__self->member);
+        if (!atomic_compare_exchange_strong(&s->word, &word, starting)) continue;
+        int error = execute(next);
+        if (error == 0) continue;
+        atomic_compare_exchange_strong(&s->word, &starting, SUPERVISOR_WORD(next, SUPERVISOR_NONE, 0));
+        return error;
+    }
+}
+
+int brood__supervisor_request(const struct request *request, const int *fds, size_t count)
+{
+    int error = brood__supervisor_ensure(NULL);
+    if (error < 0) return error;
+    int connection;
+    pid_t peer;
+    struct arena_shm *arena = brood__arena();
+    error = brood__os_connect(arena->listen_name, (size_t)arena->listen_size, &connection, &peer);
+    if (error < 0) return error;
+    error = brood__os_send(connection, request, sizeof *request, fds, count, brood__os_deadline(arena->start_timeout));
+    brood__os_close(&connection);
+    return error < 0 ? error : 0;
+}
+
+void brood__supervisor_tick(void)
+{
+    struct supervisor_shm *s = &brood__arena()->supervisor;
+    if (brood__self->supervisor || SUPERVISOR_STATE(atomic_load(&s->word)) == SUPERVISOR_NONE) return;
+    if (!brood__supervisor_alive()) brood__supervisor_ensure(NULL);
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* start.c - starting a process, by any method.  Thread-safe; not async-signal-safe. */
+#include "arena/member.h"
+#include "call/error.h"
+#include "process/family.h"
+#include "process/supervisor.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+extern char **environ;
+
+#define MOST_PASSED 64
+#define MOST_CPUS 4096
+
+static int check(const brood_process_options *o, const brood_task *task, const void *arg)
+{
+    if (!task || task->magic != BROOD_TASK_MAGIC) return BROOD_ETASK;
+    if (task->arg_size && !arg) return brood__fail_with(BROOD_EINVAL, "%s wants an argument", task->name);
+    if ((unsigned)o->method > BROOD_START_FORKSERVER) return brood__fail_with(BROOD_EINVAL, "no such start method");
+    if (o->descriptor_count > MOST_PASSED || (o->descriptor_count && !o->descriptors))
+        return brood__fail_with(BROOD_EINVAL, "at most %d descriptors can be passed", MOST_PASSED);
+    for (size_t i = 0; i < o->descriptor_count; i++) {
+        if (fcntl(o->descriptors[i].from, F_GETFD) < 0)
+            return brood__fail_with(BROOD_EINVAL, "descriptor %d is not open", o->descriptors[i].from);
+        if (o->descriptors[i].to < 0 || o->descriptors[i].to >= 100)
+            return brood__fail_with(BROOD_EINVAL, "descriptors get numbers from 0 to 99");
+    }
+    if (o->cpu_count > MOST_CPUS || (o->cpu_count && !o->cpus)) return brood__fail_with(BROOD_EINVAL, "bad cpus");
+    if (o->start_timeout < 0) return brood__fail_with(BROOD_EINVAL, "start_timeout is negative");
+    if (o->name && strlen(o->name) > 31) return brood__fail_with(BROOD_EINVAL, "a name has at most 31 bytes");
+    return 0;
+}
+
+/* What the child is to know and to do; pointers into the caller's memory. */
+static int describe(const brood_process_options *o, const brood_task *task, const void *arg, const char *name,
+                    char directory[4096], struct preparation *preparation, struct process_object *object)
+{
+    int error = brood__function_ref(task, &object->function);
+    if (error < 0) return error;
+    object->function_name = task->name;
+    if (task->flags & BROOD_TASK_ARG_BYTES) {
+        const brood_bytes *bytes = arg;
+        object->arg = bytes->data;
+        object->arg_size = bytes->size;
+    } else {
+        object->arg = arg;
+        object->arg_size = task->arg_size;
+    }
+    object->environment = o->environment ? o->environment : environ;
+    object->descriptor_count = o->descriptor_count;
+    for (size_t i = 0; i < o->descriptor_count; i++) object->descriptors[i] = o->descriptors[i].to;
+    object->limits = (struct os_limits){
+        .memory = o->memory_limit, .cpu_seconds = o->cpu_seconds, .core_dump = o->core_dump, .cpu_count = o->cpu_count,
+        .cpus = o->cpus};
+    *preparation = brood__prepared;
+    preparation->public.name = name;
+    preparation->public.parent = getpid();
+    preparation->public.directory = o->directory ? o->directory : getcwd(directory, 4096) ? directory : "";
+    return 0;
+}
+
+/* Wait for the report; a supervisor that dies meanwhile is replaced, and the new one finds the request waiting. */
+static int await_report(int channel, int64_t deadline)
+{
+    for (;;) {
+        int64_t turn = brood__os_deadline(500);
+        if (brood__os_wait_readable(channel, turn < deadline ? turn : deadline))
+            return brood__report_receive(channel, deadline);
+        if (brood__os_now() >= deadline)
+            return brood__fail_with(BROOD_ENOINIT, "the program did not report in time: does its main call brood_init first?");
+        int error = brood__supervisor_ensure(NULL);
+        if (error < 0) return error;
+    }
+}
+
+/* Spawn and forkserver: the supervisor forks; the child reads its preparation from us. */
+static int start_elsewhere(uint32_t member, brood_start_method method, const struct preparation *preparation,
+                           const struct process_object *object, const brood_process_options *o, int64_t deadline)
+{
+    void *bytes;
+    size_t size;
+    int error = brood__prepare_encode(preparation, object, &bytes, &size);
+    if (error < 0) return error;
+    int passed[OS_MAX_FDS], ends[2];
+    size_t n = 0;
+    struct hello hello = {.magic = HELLO_MAGIC, .kind = HELLO_PROCESS, .member = member, .method = (uint32_t)method,
+                          .stdio = brood__stdio_open(), .size = size};
+    for (int fd = 0; fd < 3; fd++)
+        if (hello.stdio & 1u << fd) passed[n++] = fd;
+    for (size_t i = 0; i < o->descriptor_count; i++) passed[n++] = o->descriptors[i].from;
+    error = brood__os_stream_pair(ends);
+    if (error >= 0) {
+        struct request request = {.kind = REQUEST_START, .member = member, .method = (uint32_t)method};
+        error = brood__supervisor_request(&request, &ends[1], 1);
+        brood__os_close(&ends[1]);
+        if (error >= 0) {
+            error = brood__hello_send(ends[0], &hello, passed, n, bytes, deadline);
+            if (error == -EPIPE) error = 0; /* its report says why */
+        }
+        if (error >= 0) error = await_report(ends[0], deadline);
+        brood__os_close(&ends[0]);
+    }
+    free(bytes);
+    return error < 0 ? error : 0;
+}
+
+/* In the forked child: become the member, stand as told, report, work. */
+static _Noreturn void forked_child(uint32_t member, const struct preparation *preparation,
+                                   const struct process_object *object, int ends[2])
+{
+    int step = 0;
+    brood__family_rejoin();
+    int error = brood__os_robust_prepare();
+    if (error >= 0) {
+        error = brood__os_lifeline_watch(brood__self->lifeline_watch, &brood__self->lifeline_mine);
+        if (error == -ENOENT) error = 0;
+    }
+    if (error >= 0) error = brood__os_bell_sender(&brood__self->bell_sender);
+    if (error < 0) {
+        brood__report_send(ends[1], BROOD_ESTART, OS_STEP_DESCRIPTORS, -error, NULL);
+        brood__os_exit_now(127);
+    }
+    brood__os_set_name(preparation->public.name);
+    struct process_object mine = *object;
+    if (mine.environment == environ) mine.environment = NULL;
+    error = brood__child_stand(preparation, &mine, &step);
+    if (error < 0) {
+        brood__report_send(ends[1], BROOD_ESTART, step, -error, NULL);
+        brood__os_exit_now(127);
+    }
+    if (!brood__member_attach(member)) brood__os_exit_now(127);
+    brood__family_remember();
+    brood__prepared = *preparation;
+    brood__report_send(ends[1], 0, 0, 0, NULL);
+    brood__os_close(&ends[0]);
+    brood__os_close(&ends[1]);
+    brood__child_work(preparation, object, BROOD_START_FORK);
+}
+
+static int start_by_fork(uint32_t member, const struct preparation *preparation, const struct process_object *object,
+                         int64_t deadline)
+{
+    int ends[2], hold = brood__self->lifeline_hold;
+    int error = brood__supervisor_ensure(NULL);
+    if (error >= 0) error = brood__os_stream_pair(ends);
+    if (error < 0) return error;
+    fflush(stdout);
+    fflush(stderr);
+    pid_t pid = brood__os_fork();
+    if (pid == 0) {
+        brood__os_close(&hold); /* only the first member holds the lifeline */
+        forked_child(member, preparation, object, ends);
+    }
+    brood__os_close(&ends[1]);
+    if (pid < 0) {
+        error = brood__fail_with((int)pid, "fork failed: %s", brood_strerror((int)pid));
+    } else {
+        error = brood__report_receive(ends[0], deadline);
+        if (error == 0) error = brood__supervisor_request(&(struct request){.kind = REQUEST_WATCH, .member = member}, NULL, 0);
+        if (error < 0) { /* it has not become a member, or nobody would watch it */
+            struct os_process child = {pid, 0};
+            int pidfd, value;
+            if (brood__os_process_open(&child, &pidfd) >= 0) {
+                brood__os_process_signal(pidfd, 9);
+                brood__os_wait_readable(pidfd, OS_NEVER);
+                brood__os_process_exit(pidfd, &value);
+                brood__os_close(&pidfd);
+            }
+        }
+    }
+    brood__os_close(&ends[0]);
+    return error;
+}
+
+int brood_process_start_task(brood_process *process, const brood_process_options *options, const brood_task *task,
+                             const void *arg)
+{
+    static const brood_process_options none;
+    static _Atomic unsigned number;
+    const brood_process_options *o = options ? options : &none;
+    int error = brood__enter();
+    if (error == 0) error = check(o, task, arg);
+    if (error < 0) return error;
+    brood_start_method method = o->method;
+    if (method == BROOD_START_DEFAULT) {
+        method = brood_get_start_method();
+        if (method == BROOD_START_FORK && brood__os_has_threads())
+            return brood__fail_with(BROOD_ETHREADS, "fork in a process with threads: name the method, or use another");
+    } else if (method == BROOD_START_FORK && brood__os_has_threads()) {
+        fprintf(stderr, "brood: %s is started by fork in a process with threads\n", task->name);
+    }
+    brood__reap_children();
+    char name[32], directory[4096];
+    if (o->name)
+        snprintf(name, sizeof name, "%s", o->name);
+    else
+        snprintf(name, sizeof name, "%.18s-%u", task->name, atomic_fetch_add(&number, 1u) + 1);
+    struct preparation preparation;
+    struct process_object object = {0};
+    error = describe(o, task, arg, name, directory, &preparation, &object);
+    preparation.public.method = method;
+    uint32_t member;
+    if (error == 0) error = brood__member_claim(name, ROLE_PROCESS, method, o->daemon, &member);
+    if (error < 0) return error;
+    uint32_t generation = SLOT_GENERATION(atomic_load(&brood__member_at(member)->slot.word));
+    int64_t deadline = brood__os_deadline(o->start_timeout ? o->start_timeout : brood__arena()->start_timeout);
+    error = method == BROOD_START_FORK
+                ? start_by_fork(member, &preparation, &object, deadline)
+                : start_elsewhere(member, method, &preparation, &object, o, deadline);
+    if (error < 0) {
+        brood__process_discard(member);
+        return error;
+    }
+    process->id = HANDLE(TABLE_MEMBER, member, generation);
+    return 0;
+}

@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * supervisor.c - the small process that watches a family: it forks and spawns, learns of deaths, repairs what outlives
+ * them, and leaves when the first member has gone.
+ *
+ * It is executed afresh, has one thread, waits in one place, takes no latch that it would have to wait for, and can be
+ * killed at any instruction: its successor watches every member of the table, repairs after each that has gone and is
+ * not marked repaired, and rings everybody.
+ *
+ *   event                      what is done
+ *   a member's pidfd           status → process table, `gone`; repairs; wake joiners; daemonic children killed
+ *   ... of the first member    all members killed, exit
+ *   a repair was incomplete    again in a few milliseconds
+ *   request START              fork, or fork and exec; watch
+ *   request WATCH              watch a member that its parent forked
+ *   request END                all members killed, exit when they are gone
+ */
+#include "process/supervisor.h"
+
+#include "arena/member.h"
+#include "call/error.h"
+#include "process/family.h"
+#include "process/repair.h"
+#include "sync/bell.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum tag_kind { TAG_LISTENER, TAG_MEMBER, TAG_REQUEST, TAG_REPORT, TAG_AREA };
+#define TAG(kind, value) ((uint64_t)(kind) << 56 | (uint64_t)(uint32_t)(value))
+
+#define RETRY_NS ((int64_t)3 * 1000 * 1000)
+
+/* What the supervisor knows of a member, by index; grown as needed. */
+struct watched {
+    int pidfd;
+    uint32_t generation;
+    bool ended; /* its process has gone, the repairs are not complete */
+    int report; /* channel of a start made for an area, or -1 */
+};
+static struct watched *watched;
+static uint32_t watched_count;
+
+/* A descriptor polled for an area. */
+struct polled {
+    struct polled *next;
+    int fd;
+    uint64_t argument;
+};
+static struct polled *polled;
+
+static int poller = -1;
+static int64_t retry_at = OS_NEVER;
+static bool ending;
+
+static bool at_home(uint32_t index)
+{
+    if (index < watched_count) return true;
+    uint32_t count = index + 64;
+    struct watched *more = realloc(watched, count * sizeof *more);
+    if (!more) return false;
+    for (uint32_t i = watched_count; i < count; i++) more[i] = (struct watched){.pidfd = -1, .report = -1};
+    watched = more;
+    watched_count = count;
+    return true;
+}
+
+static uint32_t member_count(void)
+{
+    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_MEMBER].used);
+    uint32_t most = brood__arena()->tables[TABLE_MEMBER].capacity;
+    return used < most ? used : most;
+}
+
+/* ------------------------------------------------------------------------------------------------ ends and repairs */
+
+static void wake_joiners(struct member_shm *m)
+{
+    void *announced = brood__os_announce(&m->bell);
+    if (atomic_load(&m->bell.word)) brood__os_futex_clear_and_wake(&m->bell.word);
+    brood__os_announce(announced);
+}
+
+static void end_daemons_of(uint64_t parent)
+{
+    for (uint32_t i = 1; i < member_count(); i++) {
+        struct member_shm *m = brood__member_at(i);
+        if (SLOT_STATE(atomic_load(&m->slot.word)) == SLOT_LIVE && m->parent == parent && m->daemon)
+            brood__supervisor_kill(i);
+    }
+}
+
+static void finish(uint32_t index)
+{
+    struct member_shm *m = brood__member_at(index);
+    if (!brood__repair_member(index)) {
+        retry_at = brood__os_now() + RETRY_NS;
+        return;
+    }
+    watched[index].ended = false;
+    uint64_t word = atomic_load(&m->slot.word);
+    uint64_t id = HANDLE(TABLE_MEMBER, index, SLOT_GENERATION(word));
+    bool first = id == brood__arena()->first_member;
+    end_daemons_of(id);
+    for (const struct area *const *area = brood__areas; *area; area++)
+        if ((*area)->ended) (*area)->ended(index);
+    atomic_store(&m->repaired, 1);
+    brood__member_collect(index);
+    if (first) ending = true;
+}
+
+/* A child of the supervisor before us: whoever inherited it reaps it soon, and then the pidfd knows. */
+static enum os_exit ask_again(int pidfd, int *value)
+{
+    enum os_exit exit = OS_EXIT_UNKNOWN;
+    for (int i = 0; i < 40 && exit == OS_EXIT_UNKNOWN; i++) {
+        brood__os_nap(500 * 1000);
+        exit = brood__os_process_exit(pidfd, value);
+    }
+    return exit;
+}
+
+/* The process behind a watched slot has ended. */
+static void ended(uint32_t index)
+{
+    struct watched *w = &watched[index];
+    struct member_shm *m = brood__member_at(index);
+    int value = 0;
+    enum os_exit exit = brood__os_process_exit(w->pidfd, &value);
+    if (exit == OS_EXIT_RUNNING) return;
+    if (exit == OS_EXIT_UNKNOWN && m->role == ROLE_WORKER && m->method != BROOD_START_FORK)
+        exit = ask_again(w->pidfd, &value);
+    brood__os_poller_remove(poller, w->pidfd);
+    brood__os_close(&w->pidfd);
+    uint64_t word = atomic_load(&m->slot.word);
+    if (SLOT_GENERATION(word) != w->generation) return;
+    if (SLOT_STATE(word) == SLOT_INIT) { /* it never became a member: its starter sees that by the channel */
+        uint64_t garbage = SLOT_WORD(SLOT_GENERATION(word), SLOT_GARBAGE, 0);
+        if (SLOT_OWNER(word) == OWNER_SUPERVISOR) atomic_compare_exchange_strong(&m->slot.word, &word, garbage);
+        return;
+    }
+    if (exit == OS_EXIT_STATUS) brood__member_ended(index, ENDED_STATUS, value);
+    if (exit == OS_EXIT_SIGNAL) brood__member_ended(index, ENDED_SIGNAL, value);
+    atomic_store(&m->gone, 1);
+    wake_joiners(m);
+    w->ended = true;
+    finish(index);
+}
+
+static void retry(void)
+{
+    if (brood__os_now() < retry_at) return;
+    retry_at = OS_NEVER;
+    for (uint32_t i = 1; i < watched_count; i++)
+        if (watched[i].ended) finish(i);
+}
+
+/* --------------------------------------------------------------------------------------------------------- watching */
+
+void brood__supervisor_watch_pid(uint32_t index, const struct os_process *process)
+{
+    if (!at_home(index)) return;
+    struct watched *w = &watched[index];
+    struct member_shm *m = brood__member_at(index);
+    if (w->pidfd >= 0) return;
+    w->generation = SLOT_GENERATION(atomic_load(&m->slot.word));
+    int error = brood__os_process_open(process, &w->pidfd);
+    if (error >= 0) error = brood__os_poller_add(poller, w->pidfd, TAG(TAG_MEMBER, index));
+    if (error == -ESRCH && SLOT_STATE(atomic_load(&m->slot.word)) == SLOT_LIVE) { /* gone already, and reaped */
+        atomic_store(&m->gone, 1);
+        wake_joiners(m);
+        w->ended = true;
+        finish(index);
+    }
+    /* Out of descriptors: it stays unwatched until the next look at the table. */
+}
+
+void brood__supervisor_watch(uint32_t index)
+{
+    struct member_shm *m = brood__member_at(index);
+    if (index == 0 || index >= member_count()) return;
+    if (SLOT_STATE(atomic_load(&m->slot.word)) != SLOT_LIVE || atomic_load(&m->repaired)) return;
+    if (!at_home(index) || watched[index].ended) return;
+    struct os_process process = {m->pid, m->started};
+    brood__supervisor_watch_pid(index, &process);
+}
+
+/* Starts that the supervisor before us had begun: if the child is there it finds its slot taken, and exits. */
+static void abandon_starts(void)
+{
+    for (uint32_t i = 1; i < member_count(); i++) {
+        struct member_shm *m = brood__member_at(i);
+        uint64_t word = atomic_load(&m->slot.word);
+        if (SLOT_STATE(word) == SLOT_INIT && SLOT_OWNER(word) == OWNER_SUPERVISOR)
+            atomic_compare_exchange_strong(&m->slot.word, &word, SLOT_WORD(SLOT_GENERATION(word), SLOT_GARBAGE, 0));
+    }
+}
+
+static void watch_all(void)
+{
+    for (uint32_t i = 1; i < member_count(); i++) brood__supervisor_watch(i);
+}
+
+void brood__supervisor_kill(uint32_t index)
+{
+    if (index < watched_count && watched[index].pidfd >= 0) brood__os_process_signal(watched[index].pidfd, SIGKILL);
+}
+
+static bool kill_all(void)
+{
+    bool some = false;
+    uint64_t first = brood__arena()->first_member;
+    for (uint32_t i = 1; i < watched_count; i++) {
+        if (watched[i].pidfd < 0 || i == HANDLE_INDEX(first)) continue;
+        brood__os_process_signal(watched[i].pidfd, SIGKILL);
+        some = true;
+    }
+    return some;
+}
+
+/* -------------------------------------------------------------------------------------------------------- starting */
+
+/* In the fork of the supervisor: nothing of it stays but the family; the channel says what to be. */
+static _Noreturn void started_child(int channel, brood_start_method method)
+{
+    int keep[] = {0, 1, 2, channel, brood__self->memory, brood__self->listener, brood__self->lifeline_watch};
+    brood__os_close_all_but(keep, sizeof keep / sizeof *keep);
+    if (method == BROOD_START_SPAWN) {
+        char variable[64];
+        snprintf(variable, sizeof variable, BOOTSTRAP_VARIABLE "%d:%d", (int)getpid(), channel);
+        char *argv[] = {brood__prepared.public.argc > 0 ? brood__prepared.public.argv[0] : (char *)"brood", NULL};
+        char *environment[] = {variable, NULL};
+        brood__os_reset_signals();
+        int error = brood__os_set_inheritable(channel, true);
+        if (error >= 0) error = brood__os_exec_self(argv, environment);
+        brood__report_send(channel, BROOD_EEXEC, OS_STEP_EXEC, -error, NULL);
+        brood__os_exit_now(127);
+    }
+    brood__child_run(channel, true);
+}
+
+/* Fork; the channel's end is the child's.  0 or -errno. */
+static int launch(uint32_t member, brood_start_method method, int channel)
+{
+    pid_t pid = brood__os_fork();
+    if (pid == 0) {
+        brood__family_rejoin();
+        started_child(channel, method);
+    }
+    if (pid < 0) return (int)pid;
+    struct os_process process = {pid, 0};
+    brood__supervisor_watch_pid(member, &process);
+    return 0;
+}
+
+static void start_request(const struct request *request, int *fds, size_t count)
+{
+    if (count != 1 || request->member == 0 || request->member >= member_count()) return;
+    int error = launch(request->member, (brood_start_method)request->method, fds[0]);
+    if (error < 0) brood__report_send(fds[0], BROOD_ESTART, OS_STEP_FORK, -error, NULL);
+}
+
+int brood__supervisor_start(uint32_t member, brood_start_method method, const int stdio_fds[3], const void *bytes,
+                            size_t size)
+{
+    struct hello hello = {.magic = HELLO_MAGIC, .kind = HELLO_PROCESS, .member = member, .method = (uint32_t)method,
+                          .size = size};
+    int passed[3], ends[2];
+    size_t n = 0;
+    if (!at_home(member)) return -ENOMEM;
+    for (int fd = 0; fd < 3; fd++) {
+        if (stdio_fds[fd] < 0) continue;
+        hello.stdio |= 1u << fd;
+        passed[n++] = stdio_fds[fd];
+    }
+    int error = brood__os_stream_pair(ends);
+    if (error < 0) return error;
+    error = brood__hello_send(ends[0], &hello, passed, n, bytes, 0); /* it fits, or it is an error: we don't wait */
+    if (error >= 0) error = launch(member, method, ends[1]);
+    brood__os_close(&ends[1]);
+    if (error >= 0) error = brood__os_poller_add(poller, ends[0], TAG(TAG_REPORT, member));
+    if (error < 0) {
+        brood__os_close(&ends[0]);
+        return error;
+    }
+    watched[member].report = ends[0];
+    return 0;
+}
+
+static void report(uint32_t member)
+{
+    struct watched *w = &watched[member];
+    int code = brood__report_receive(w->report, 0);
+    if (code == BROOD_ETIMEDOUT) return;
+    brood__os_poller_remove(poller, w->report);
+    brood__os_close(&w->report);
+    for (const struct area *const *area = brood__areas; *area; area++)
+        if ((*area)->started) (*area)->started(member, code, code < 0 ? brood_error_detail() : "");
+}
+
+/* ------------------------------------------------------------------------------------------------ areas' descriptors */
+
+int brood__supervisor_poll(int fd, uint64_t argument)
+{
+    struct polled *p = malloc(sizeof *p);
+    if (!p) return -ENOMEM;
+    int error = brood__os_poller_add(poller, fd, TAG(TAG_AREA, fd));
+    if (error < 0) {
+        free(p);
+        return error;
+    }
+    *p = (struct polled){polled, fd, argument};
+    polled = p;
+    return 0;
+}
+
+void brood__supervisor_unpoll(int fd)
+{
+    for (struct polled **p = &polled; *p; p = &(*p)->next) {
+        if ((*p)->fd != fd) continue;
+        struct polled *gone = *p;
+        *p = gone->next;
+        brood__os_poller_remove(poller, fd);
+        free(gone);
+        return;
+    }
+}
+
+static void area_readable(int fd)
+{
+    struct polled *p = polled;
+    while (p && p->fd != fd) p = p->next;
+    if (!p) return;
+    for (const struct area *const *area = brood__areas; *area; area++)
+        if ((*area)->readable) (*area)->readable(fd, p->argument);
+}
+
+/* -------------------------------------------------------------------------------------------------------- requests */
+
+static void serve(int connection)
+{
+    struct request request;
+    int fds[OS_MAX_FDS];
+    size_t count = OS_MAX_FDS;
+    ssize_t size = brood__os_receive(connection, &request, sizeof request, fds, &count, 0);
+    if (size == -EAGAIN) return;
+    brood__os_poller_remove(poller, connection);
+    brood__os_close(&connection);
+    if (size != (ssize_t)sizeof request) {
+        count = size < 0 ? 0 : count;
+    } else {
+        switch (request.kind) {
+        case REQUEST_START: start_request(&request, fds, count); break;
+        case REQUEST_WATCH: brood__supervisor_watch(request.member); break;
+        case REQUEST_END: ending = true; break;
+        case REQUEST_POOL:
+            for (const struct area *const *area = brood__areas; *area; area++)
+                if ((*area)->request) (*area)->request(&request, fds, count);
+            break;
+        default: break;
+        }
+    }
+    for (size_t i = 0; i < count; i++) brood__os_close(&fds[i]);
+}
+
+static void accept_one(void)
+{
+    int connection;
+    pid_t peer;
+    if (brood__os_accept(brood__self->listener, &connection, &peer) < 0) return;
+    if (brood__os_poller_add(poller, connection, TAG(TAG_REQUEST, connection)) < 0) brood__os_close(&connection);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- life */
+
+static void dispatch(uint64_t tag)
+{
+    uint32_t value = (uint32_t)tag;
+    switch ((enum tag_kind)(tag >> 56)) {
+    case TAG_LISTENER: accept_one(); break;
+    case TAG_MEMBER: if (watched[value].pidfd >= 0) ended(value); break;
+    case TAG_REQUEST: serve((int)value); break;
+    case TAG_REPORT: if (watched[value].report >= 0) report(value); break;
+    case TAG_AREA: area_readable((int)value); break;
+    }
+}
+
+static int64_t manage(void)
+{
+    int64_t next = retry_at;
+    for (const struct area *const *area = brood__areas; *area; area++) {
+        if (!(*area)->manage) continue;
+        int64_t wanted = (*area)->manage();
+        if (wanted < next) next = wanted;
+    }
+    return next;
+}
+
+/* Take the office of this epoch: false if the starter has been given up on meanwhile. */
+static bool take_office(uint32_t epoch)
+{
+    struct supervisor_shm *s = &brood__arena()->supervisor;
+    struct os_process self;
+    brood__os_process_self(&self);
+    uint64_t word = atomic_load(&s->word);
+    if (SUPERVISOR_EPOCH(word) != epoch || SUPERVISOR_STATE(word) != SUPERVISOR_STARTING) return false;
+    brood__os_announce(&s->life);
+    uint32_t seen;
+    if (!brood__latch_try(&s->life.word, &seen)) return false; /* the one before lives */
+    brood__os_robust_link(&s->life);
+    brood__os_announce(NULL);
+    atomic_store(&s->pid, (int32_t)self.pid);
+    s->started = self.started;
+    return atomic_compare_exchange_strong(&s->word, &word, SUPERVISOR_WORD(epoch, SUPERVISOR_RUNNING, 0));
+}
+
+static void live(void)
+{
+    int64_t next = 0;
+    while (!ending || kill_all()) {
+        uint64_t tags[64];
+        int n = brood__os_poller_wait(poller, tags, 64, next);
+        for (int i = 0; i < n; i++) dispatch(tags[i]);
+        retry();
+        next = ending ? brood__os_deadline(1000) : manage();
+        if (ending) watch_all();
+    }
+}
+
+_Noreturn void brood__supervisor_run(const struct hello *hello, int fds[], size_t count, int channel)
+{
+    int error = brood__arena_attach(fds[0]);
+    if (error >= 0 && count >= HELLO_FIXED_FDS) {
+        brood__self->listener = fds[1];
+        brood__self->lifeline_watch = fds[2];
+        brood__self->supervisor = true;
+        brood__self->word_id = MEMBER_BIT | OWNER_SUPERVISOR;
+        error = brood__os_robust_prepare();
+    }
+    if (error >= 0) error = brood__os_bell_sender(&brood__self->bell_sender);
+    if (error >= 0) error = brood__os_poller_new(&poller);
+    if (error >= 0) error = brood__os_poller_add(poller, brood__self->listener, TAG(TAG_LISTENER, 0));
+    if (error < 0) {
+        brood__report_send(channel, BROOD_ESTART, OS_STEP_DESCRIPTORS, -error, NULL);
+        brood__os_exit_now(1);
+    }
+    for (size_t i = HELLO_FIXED_FDS; i < count; i++) brood__os_close(&fds[i]);
+    /* The terminal's keys are for the program: the supervisor ends when the family does. */
+    const int ignored[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE, SIGUSR1, SIGUSR2};
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) brood__os_ignore_signal(ignored[i]);
+    if (chdir("/") < 0) { /* stay, then: only keeps a directory busy */
+    }
+    brood__family_remember();
+    if (!take_office(hello->member)) brood__os_exit_now(0);
+    brood__report_send(channel, 0, 0, 0, NULL);
+    brood__os_close(&channel);
+    abandon_starts();
+    watch_all();
+    brood__repair_ring_all(); /* what the one before us may have owed */
+    live();
+    brood__os_exit_now(0);
+}

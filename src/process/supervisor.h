@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * process/supervisor.h - asking the supervisor, and being it.
+ *
+ * supervisor_shm.word is epoch:32 | state:8 | starter:16.  Who writes: compare-and-swap by anyone.
+ *   NONE      there is none
+ *   STARTING  starter is executing one
+ *   RUNNING   there is one, if its life word (a latch that it holds for all its life) has no OS_OWNER_DIED
+ * If a process dies here: a starter that died is seen by its process's absence, and the next one starts anew under the
+ * next epoch; a supervisor of an older epoch that comes up late finds the word changed and exits.
+ */
+#ifndef BROOD_PROCESS_SUPERVISOR_H
+#define BROOD_PROCESS_SUPERVISOR_H
+
+#include "arena/arena.h"
+#include "process/bootstrap.h"
+
+enum supervisor_state { SUPERVISOR_NONE, SUPERVISOR_STARTING, SUPERVISOR_RUNNING };
+#define SUPERVISOR_WORD(epoch, state, starter) ((uint64_t)(epoch) << 32 | (uint64_t)(state) << 16 | (uint64_t)(starter))
+#define SUPERVISOR_EPOCH(word) ((uint32_t)((word) >> 32))
+#define SUPERVISOR_STATE(word) ((enum supervisor_state)((word) >> 16 & 0xff))
+#define SUPERVISOR_STARTER(word) ((uint32_t)((word) & 0xffff))
+
+/* Requests: one message each over a connection of its own; no answer but by what it brings about. */
+enum request_kind { REQUEST_START, REQUEST_WATCH, REQUEST_POOL, REQUEST_END };
+struct request {
+    uint32_t kind;
+    uint32_t member; /* START, WATCH */
+    uint32_t method; /* START */
+    uint32_t stdio;  /* POOL: which of 0, 1, 2 come along */
+    uint64_t object; /* POOL: its handle */
+};
+
+/* Whether a supervisor is there now. */
+bool brood__supervisor_alive(void);
+/* See to it that there is one; *epoch may be NULL.  0, or why it could not be started (with detail). */
+int brood__supervisor_ensure(uint32_t *epoch);
+/* Send a request with descriptors; ensures a supervisor. */
+int brood__supervisor_request(const struct request *request, const int *fds, size_t count);
+/* Run as one; channel brings the hello.  Never returns. */
+_Noreturn void brood__supervisor_run(const struct hello *hello, int fds[], size_t count, int channel);
+
+/* ------------------------------------------------------------------------ for areas above, while being a supervisor */
+
+/*
+ * Start a process by fork of the supervisor or by spawn: the member's slot is claimed; bytes is its preparation.
+ * Its report comes to area->started.  0 or an errno.
+ */
+int brood__supervisor_start(uint32_t member, brood_start_method method, const int stdio_fds[3], const void *bytes,
+                            size_t size);
+/* Watch a member that another process forked: one that is LIVE; one that will be. */
+void brood__supervisor_watch(uint32_t member);
+void brood__supervisor_watch_pid(uint32_t member, const struct os_process *process);
+/* Wait for a descriptor on behalf of an area: area->readable(fd) is called. */
+int brood__supervisor_poll(int fd, uint64_t argument);
+void brood__supervisor_unpoll(int fd);
+/* SIGKILL a watched member. */
+void brood__supervisor_kill(uint32_t member);
+
+/*
+ * What an area adds to the supervisor.  Each function may be called again for the same death, and may be interrupted by
+ * the supervisor's own.  NULL where an area has nothing to do.
+ */
+struct area {
+    bool (*repair)(uint32_t dead);   /* undo what the dead held; false: not all could be had now, ask again soon */
+    void (*ring_all)(void);          /* wake whoever sleeps: by a new supervisor, for what the last one may have owed */
+    void (*ended)(uint32_t dead);    /* after all repairs */
+    void (*started)(uint32_t member, int code, const char *detail); /* a report of brood__supervisor_start */
+    void (*request)(const struct request *request, int *fds, size_t count); /* REQUEST_POOL; takes the fds */
+    void (*readable)(int fd, uint64_t argument);
+    int (*work)(const brood_task *initializer, const void *arg, size_t arg_size); /* in a worker: its life */
+    int64_t (*manage)(void);         /* after each turn: what is due; returns when it wants the next at the latest */
+};
+extern const struct area *const brood__areas[]; /* NULL at the end; in src/brood.c */
+
+#endif

@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ring.c - the ring of a queue; the protocol is in queue/ring.h.
+ * Thread-safe; async-signal-safe (BROOD_EDEADLK when the handler interrupted the holder of a latch).
+ */
+#include "queue/ring.h"
+
+#include "call/buffer.h"
+#include "sync/bell.h"
+#include "sync/wait.h"
+
+#include <brood/task.h>
+#include <limits.h>
+#include <string.h>
+
+static _Atomic uint64_t *header(const struct queue_shm *q, uint64_t at)
+{
+    return brood__at(q->slot.body + (at & (q->capacity - 1)));
+}
+
+static uint64_t record_bytes(size_t size)
+{
+    return 8 + (((uint64_t)size + 7) & ~(uint64_t)7);
+}
+
+/* Bytes that a record of `size` takes at `at`, with what it skips at the ring's end. */
+static uint64_t needed(const struct queue_shm *q, uint64_t at, size_t size)
+{
+    uint64_t left = q->capacity - (at & (q->capacity - 1)), bytes = record_bytes(size);
+    return bytes <= left ? bytes : left + bytes;
+}
+
+static bool fits(const struct queue_shm *q, uint64_t at, uint64_t bytes, uint64_t head)
+{
+    return at + bytes + 8 - head <= q->capacity; /* + the header 0 that follows */
+}
+
+static bool empty(const struct queue_shm *q, uint64_t head)
+{
+    return brood__ring_empty(q, q->slot.body, head);
+}
+
+/* Whether one more message of `size` has room; looks at head anew if the one seen before says no. */
+static bool room(struct queue_shm *q, uint64_t at, uint32_t sequence, size_t size)
+{
+    uint64_t bytes = needed(q, at, size);
+    if (q->max_items && sequence - atomic_load_explicit(&q->taken, memory_order_acquire) >= q->max_items) return false;
+    if (fits(q, at, bytes, PUT_HEAD_SEEN(q))) return true;
+    PUT_HEAD_SEEN(q) = atomic_load_explicit(&q->head, memory_order_acquire); /* pairs with the commit of get */
+    return fits(q, at, bytes, PUT_HEAD_SEEN(q));
+}
+
+/* ------------------------------------------------------------------------------------------------------ writing */
+
+struct batch {
+    uint64_t start, at;    /* where the first record begins; where the next one would */
+    uint64_t first_header; /* kept back for the commit */
+    uint32_t sequence;
+};
+
+/* (1) payload and headers, the batch's first excepted. */
+static void write_record(struct queue_shm *q, struct batch *b, uint32_t code, const void *data, size_t size)
+{
+    uint64_t offset = b->at & (q->capacity - 1), left = q->capacity - offset;
+    uint64_t word = (uint64_t)b->sequence << 32 | code;
+    bool first = b->at == b->start;
+    if (record_bytes(size) > left) {
+        atomic_store_explicit(header(q, 0), word, memory_order_relaxed);
+        word = (uint64_t)b->sequence << 32 | RECORD_WRAP;
+        if (!first) atomic_store_explicit(header(q, offset), word, memory_order_relaxed);
+        b->at += left;
+        offset = 0;
+    } else if (!first) {
+        atomic_store_explicit(header(q, offset), word, memory_order_relaxed);
+    }
+    if (first) b->first_header = word;
+    if (size) memcpy((char *)brood__at(q->slot.body) + offset + 8, data, size);
+    b->at += record_bytes(size);
+    b->sequence++;
+}
+
+static void commit(struct queue_shm *q, const struct batch *b)
+{
+    atomic_store_explicit(header(q, b->at), 0, memory_order_relaxed);                     /* (2) */
+    atomic_store_explicit(header(q, b->start), b->first_header, memory_order_release);    /* (4) pairs with empty() */
+    *(volatile uint64_t *)&PUT_TAIL(q) = b->at;                                           /* (5) */
+    *(volatile uint32_t *)&PUT_SEQUENCE(q) = b->sequence;
+}
+
+/* As many of the source's messages as fit; how many.  The put latch is held. */
+static size_t put_some(struct queue_shm *q, uint64_t id, const struct source *source)
+{
+    struct batch b = {PUT_TAIL(q), PUT_TAIL(q), 0, PUT_SEQUENCE(q)};
+    size_t n = 0;
+    if (source->buffer) {
+        struct long_record l = {source->buffer_id, source->buffer->size};
+        if (!room(q, b.at, b.sequence, sizeof l)) return 0;
+        write_record(q, &b, RECORD_LONG, &l, sizeof l);
+        source->buffer->carrier = id;
+        source->buffer->position = b.start;
+        brood__buffer_mark(source->buffer, BUFFER_TRANSIT, brood__self->member); /* (3) */
+        n = 1;
+    } else {
+        for (; n < source->count; n++) {
+            const struct brood_bytes *m = &source->messages[n];
+            if (!room(q, b.at, b.sequence, m->size)) break;
+            write_record(q, &b, (uint32_t)m->size + 1, m->data, m->size);
+        }
+    }
+    if (n) commit(q, &b);
+    return n;
+}
+
+static bool room_for_first(struct queue_shm *q, const struct source *source)
+{
+    size_t size = source->buffer ? sizeof(struct long_record) : source->messages[0].size;
+    return room(q, PUT_TAIL(q), PUT_SEQUENCE(q), size);
+}
+
+/* ------------------------------------------------------------------------------------------------------ reading */
+
+/* The record at `at`, which is not empty; returns where the next one is. */
+static uint64_t read_record(const struct queue_shm *q, uint64_t at, struct record *record, uint32_t *sequence)
+{
+    uint64_t word = atomic_load_explicit(header(q, at), memory_order_relaxed);
+    if ((uint32_t)word == RECORD_WRAP) {
+        at += q->capacity - (at & (q->capacity - 1));
+        word = atomic_load_explicit(header(q, at), memory_order_relaxed);
+    }
+    *sequence = (uint32_t)(word >> 32);
+    const char *payload = (const char *)header(q, at) + 8;
+    if ((uint32_t)word == RECORD_LONG) {
+        struct long_record l;
+        memcpy(&l, payload, sizeof l);
+        *record = (struct record){NULL, (size_t)l.size, l.id};
+        return at + record_bytes(sizeof l);
+    }
+    *record = (struct record){payload, (uint32_t)word - 1, 0};
+    return at + record_bytes(record->size);
+}
+
+/* Take what the sink wants; how many (0: nothing there), or its error.  The get latch is held. */
+static int get_some(struct queue_shm *q, uint64_t id, struct sink *sink)
+{
+    uint64_t head = atomic_load_explicit(&q->head, memory_order_relaxed), at = head;
+    uint32_t sequence = 0;
+    int n = 0, more = 1;
+    while (more > 0 && !empty(q, at)) {
+        struct record record;
+        uint32_t its;
+        uint64_t next = read_record(q, at, &record, &its);
+        if (n && record.buffer_id) break;
+        more = sink->take(sink, &record); /* (1) */
+        if (more < 0) break;
+        if (record.buffer_id) {
+            struct buffer_shm *b = brood__buffer_carried(record.buffer_id);
+            sink->received = b;
+            if (b) {
+                b->carrier = id;
+                b->position = at;
+                brood__buffer_mark(b, BUFFER_RECEIVED, brood__self->member); /* (2) */
+            }
+            more = 0;
+        }
+        sequence = its;
+        at = next;
+        n++;
+    }
+    if (n == 0) return more < 0 ? more : 0;
+    atomic_store_explicit(&q->taken, sequence + 1, memory_order_release); /* (3) */
+    atomic_store_explicit(&q->head, at, memory_order_release);            /* (4) pairs with room() */
+    if (sink->received) brood__buffer_mark(sink->received, SLOT_LIVE, brood__self->member); /* (5) */
+    return n;
+}
+
+/* ------------------------------------------------------------------------------------------- latches and repairs */
+
+/* The heir of a dead producer: it may have committed without moving the tail.  May itself die and be repeated. */
+static void repair_put(struct queue_shm *q)
+{
+    q->put.flags[SIDE_PEER] = 1;
+    q->put.flags[SIDE_BATON] = 1;
+    uint64_t tail = PUT_TAIL(q);
+    uint32_t sequence = PUT_SEQUENCE(q);
+    for (;;) {
+        uint64_t head = atomic_load_explicit(&q->head, memory_order_acquire);
+        if (head > tail) { /* consumers have overtaken the stale tail: what is before head was put */
+            tail = head;
+            sequence = atomic_load_explicit(&q->taken, memory_order_acquire);
+        }
+        if (empty(q, tail)) {
+            if (atomic_load_explicit(&q->head, memory_order_acquire) <= tail) break;
+            continue;
+        }
+        struct record record;
+        uint32_t its;
+        uint64_t next = read_record(q, tail, &record, &its);
+        if (atomic_load_explicit(&q->head, memory_order_acquire) > tail) continue; /* taken meanwhile: what was read may be old */
+        tail = next;
+        sequence = its + 1;
+    }
+    *(volatile uint32_t *)&PUT_SEQUENCE(q) = sequence;
+    *(volatile uint64_t *)&PUT_TAIL(q) = tail;
+}
+
+/* The heir of a dead consumer: it may have stored `taken` without the head. */
+static void repair_get(struct queue_shm *q)
+{
+    q->get.flags[SIDE_PEER] = 1;
+    q->get.flags[SIDE_BATON] = 1;
+    uint64_t head = atomic_load_explicit(&q->head, memory_order_relaxed);
+    if (empty(q, head)) return;
+    struct record record;
+    uint32_t sequence;
+    read_record(q, head, &record, &sequence);
+    atomic_store_explicit(&q->taken, sequence, memory_order_release);
+}
+
+/* The side is announced.  0 or BROOD_EDEADLK. */
+static int lock_put(struct queue_shm *q)
+{
+    uint32_t seen = brood__latch_acquire(&q->put.word);
+    if (__builtin_expect(seen == LATCH_MINE, 0)) return BROOD_EDEADLK;
+    if (__builtin_expect(seen & OS_OWNER_DIED, 0)) repair_put(q);
+    return 0;
+}
+static int lock_get(struct queue_shm *q)
+{
+    uint32_t seen = brood__latch_acquire(&q->get.word);
+    if (__builtin_expect(seen == LATCH_MINE, 0)) return BROOD_EDEADLK;
+    if (__builtin_expect(seen & OS_OWNER_DIED, 0)) repair_get(q);
+    return 0;
+}
+
+/* Both, put first; on return both are listed.  If have_put, the put side is held and announced. */
+static int lock_both(struct queue_shm *q, bool have_put)
+{
+    if (!have_put) {
+        brood__os_announce(&q->put);
+        int error = lock_put(q);
+        if (error < 0) return error;
+    }
+    brood__os_robust_link(&q->put);
+    brood__os_announce(&q->get);
+    int error = lock_get(q);
+    if (error < 0) {
+        brood__os_announce(&q->put);
+        brood__os_robust_unlink(&q->put);
+        brood__latch_release(&q->put.word, 0);
+        return error;
+    }
+    brood__os_robust_link(&q->get);
+    return 0;
+}
+
+/*
+ * Of two held sides release one, then wake up to n who sleep on it; returns how many woke.  Its word stays announced,
+ * so our death in between pays.  The other side stays held and listed.
+ */
+static int release_first(struct latch_shm *side, int n)
+{
+    if (n) side->flags[SIDE_BATON] = 1;
+    brood__os_announce(side);
+    brood__os_robust_unlink(side);
+    brood__latch_release(&side->word, 0);
+    return n ? brood__os_futex_wake(&side->word, n) : 0;
+}
+static void release_last(struct latch_shm *side, uint32_t free_value)
+{
+    brood__os_announce(side);
+    brood__os_robust_unlink(side);
+    brood__latch_release(&side->word, free_value);
+}
+
+/* Our own side is held and has the baton: pass it on if there is more to do for our class. */
+static void pass_baton(struct latch_shm *side, bool more)
+{
+    side->flags[SIDE_BATON] = more && brood__os_futex_wake(&side->word, 1) > 0;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- put */
+
+enum { AGAIN = 0 }; /* of a slow path: slept, or another turn is due */
+
+/* Why this call can't go on with a side held, or 0. */
+static int refused(struct queue_shm *q, uint64_t id)
+{
+    return __builtin_expect(brood__slot_is(&q->slot, id), 1) ? 0 : brood__slot_gone(TABLE_QUEUE, id);
+}
+
+/* With both sides: put, or go to sleep.  > 0: put; AGAIN; or an error. */
+static int put_slow(struct queue_shm *q, uint64_t id, const struct source *source, bool have_put, int64_t deadline,
+                    bool *late)
+{
+    int result = lock_both(q, have_put);
+    if (result < 0) return result;
+    result = refused(q, id);
+    if (result == 0 && atomic_load_explicit(&q->closed, memory_order_relaxed)) result = BROOD_ECLOSED;
+    if (result == 0) result = (int)put_some(q, id, source);
+    if (result > 0) {
+        if (q->put.flags[SIDE_BATON]) pass_baton(&q->put, room_for_first(q, source));
+        int woken = release_first(&q->get, q->put.flags[SIDE_PEER] ? result : 0);
+        if (woken == 0) q->put.flags[SIDE_PEER] = 0;
+        release_last(&q->put, 0);
+        return result;
+    }
+    /* No room, or no more: if consumers sleep although there is something, this is one more chance to wake one. */
+    bool sleep = result == 0 && deadline != 0 && !*late, more = result == 0 && !empty(q, atomic_load(&q->head));
+    q->put.flags[SIDE_BATON] = 0;
+    if (sleep) q->get.flags[SIDE_PEER] = 1;
+    int woken = release_first(&q->get, q->put.flags[SIDE_PEER] && more);
+    if (woken == 0 && more) q->put.flags[SIDE_PEER] = 0;
+    release_last(&q->put, sleep ? OS_WAITERS : 0);
+    if (result < 0) return result;
+    if (!sleep) return BROOD_EAGAIN;
+    *late = brood__sleep(&q->put.word, OS_WAITERS, deadline, id) < 0;
+    return AGAIN;
+}
+
+/* Full, and nothing is held: wait a little for room. */
+static bool spin_for_room(struct queue_shm *q)
+{
+    uint64_t head = atomic_load_explicit(&q->head, memory_order_relaxed);
+    for (unsigned n = 0; n < SPIN_BEFORE_SLEEP; n++) {
+        brood__relax(n);
+        if (atomic_load_explicit(&q->head, memory_order_relaxed) != head) return true;
+    }
+    return false;
+}
+
+static int put(struct queue_shm *q, uint64_t id, const struct source *source, int64_t deadline)
+{
+    for (bool spun = deadline == 0, late = false;;) {
+        brood__os_announce(&q->put);
+        int result = lock_put(q);
+        if (result < 0) return result;
+        result = refused(q, id);
+        if (result == 0 && atomic_load_explicit(&q->closed, memory_order_relaxed)) result = BROOD_ECLOSED;
+        if (__builtin_expect(result < 0, 0)) {
+            brood__latch_release(&q->put.word, 0);
+            return result;
+        }
+        if (__builtin_expect(q->put.flags[SIDE_PEER], 0)) {
+            result = put_slow(q, id, source, true, deadline, &late);
+            if (result != AGAIN) return result;
+            continue;
+        }
+        size_t n = put_some(q, id, source);
+        if (n) {
+            if (__builtin_expect(q->put.flags[SIDE_BATON], 0)) pass_baton(&q->put, room_for_first(q, source));
+            brood__latch_release(&q->put.word, 0);
+            return (int)n;
+        }
+        q->put.flags[SIDE_BATON] = 0;
+        brood__latch_release(&q->put.word, 0);
+        if (!spun && spin_for_room(q)) continue;
+        spun = true;
+        result = put_slow(q, id, source, false, deadline, &late);
+        if (result != AGAIN) return result;
+    }
+}
+
+int brood__ring_put(struct queue_shm *q, uint64_t id, const struct source *source, int timeout)
+{
+    void *announced = brood__os_announce(&q->put);
+    int64_t deadline = timeout == 0 ? 0 : brood__os_deadline(timeout);
+    bool polled = q->polled;
+    int result = put(q, id, source, deadline);
+    /* polled is set under both latches, so a commit after that sees it here; one before is seen by who set it. */
+    if (result > 0 && (polled || *(volatile uint32_t *)&q->polled)) brood__bell_ring(id);
+    brood__os_announce(announced);
+    return result == BROOD_EAGAIN ? brood__not_now(timeout) : result;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- get */
+
+static int get_slow(struct queue_shm *q, uint64_t id, struct sink *sink, int64_t deadline, bool *late)
+{
+    int result = lock_both(q, false);
+    if (result < 0) return result;
+    result = refused(q, id);
+    if (result == 0) result = get_some(q, id, sink);
+    bool more = (result > 0 || result == BROOD_EMSGSIZE || result == BROOD_EARENA) && !empty(q, atomic_load(&q->head));
+    if (result == 0 && atomic_load_explicit(&q->closed, memory_order_relaxed)) result = BROOD_ECLOSED;
+    if (result != 0) {
+        if (q->get.flags[SIDE_BATON]) pass_baton(&q->get, more);
+        int woken = release_first(&q->put, q->get.flags[SIDE_PEER] && result > 0 ? result : 0);
+        if (woken == 0 && result > 0) q->get.flags[SIDE_PEER] = 0;
+        release_last(&q->get, 0);
+        return result;
+    }
+    bool sleep = deadline != 0 && !*late;
+    q->get.flags[SIDE_BATON] = 0;
+    if (sleep) q->put.flags[SIDE_PEER] = 1;
+    int woken = release_first(&q->put, q->get.flags[SIDE_PEER] ? 1 : 0); /* empty: there is room */
+    if (woken == 0) q->get.flags[SIDE_PEER] = 0;
+    release_last(&q->get, sleep ? OS_WAITERS : 0);
+    if (!sleep) return BROOD_EAGAIN;
+    *late = brood__sleep(&q->get.word, OS_WAITERS, deadline, id) < 0;
+    return AGAIN;
+}
+
+static bool spin_for_message(struct queue_shm *q, uint64_t head, uint64_t ring)
+{
+    for (unsigned n = 0; n < SPIN_BEFORE_SLEEP; n++) {
+        brood__relax(n);
+        if (!brood__ring_empty(q, ring, head)) return true;
+    }
+    return false;
+}
+
+static int get(struct queue_shm *q, uint64_t id, struct sink *sink, int64_t deadline)
+{
+    for (bool spun = deadline == 0, late = false;;) {
+        brood__os_announce(&q->get);
+        int result = lock_get(q);
+        if (result < 0) return result;
+        result = refused(q, id);
+        uint64_t head = atomic_load_explicit(&q->head, memory_order_relaxed), ring = q->slot.body;
+        bool producers_asleep = q->get.flags[SIDE_PEER];
+        if (result == 0 && !producers_asleep) result = get_some(q, id, sink);
+        if (q->get.flags[SIDE_BATON]) pass_baton(&q->get, result != BROOD_ESTALE && !empty(q, atomic_load(&q->head)));
+        bool closed = atomic_load_explicit(&q->closed, memory_order_relaxed);
+        brood__latch_release(&q->get.word, 0);
+        if (result != 0) return result;
+        if (!producers_asleep) {
+            if (deadline == 0 && !closed) return BROOD_EAGAIN;
+            if (!spun && !closed && spin_for_message(q, head, ring)) continue;
+            spun = true;
+        }
+        result = get_slow(q, id, sink, deadline, &late);
+        if (result != AGAIN) return result;
+    }
+}
+
+int brood__ring_get(struct queue_shm *q, uint64_t id, struct sink *sink, int timeout)
+{
+    void *announced = brood__os_announce(&q->get);
+    int64_t deadline = timeout == 0 ? 0 : brood__os_deadline(timeout);
+    int result = get(q, id, sink, deadline);
+    if (result == BROOD_EAGAIN && q->polled) { /* quiet the bell, arm it, look once more */
+        brood__bell_arm(id);
+        result = get(q, id, sink, 0);
+    }
+    brood__os_announce(announced);
+    return result == BROOD_EAGAIN ? brood__not_now(timeout) : result;
+}
+
+/* ------------------------------------------------------------------------------------------- the queue as a whole */
+
+int brood__ring_enter(struct queue_shm *q, void **announced)
+{
+    *announced = brood__os_announce(&q->put);
+    int error = lock_both(q, false);
+    if (error < 0) brood__os_announce(*announced);
+    return error;
+}
+
+void brood__ring_leave(struct queue_shm *q, void *announced)
+{
+    q->put.flags[SIDE_PEER] = q->get.flags[SIDE_PEER] = 1; /* counts may be wrong now; costs a call at most */
+    release_first(&q->get, INT_MAX);
+    release_last(&q->put, 0);
+    brood__os_futex_wake(&q->put.word, INT_MAX);
+    brood__os_announce(announced);
+}
+
+void brood__ring_each(struct queue_shm *q, void (*visit)(const struct record *record))
+{
+    for (uint64_t at = atomic_load(&q->head); !empty(q, at);) {
+        struct record record;
+        uint32_t sequence;
+        at = read_record(q, at, &record, &sequence);
+        visit(&record);
+    }
+}
+
+bool brood__ring_ring(struct queue_shm *q)
+{
+    bool put_side = brood__monitor_ring(&q->put);
+    return brood__monitor_ring(&q->get) && put_side;
+}
+
+/* A side held for a moment by the supervisor, for an answer of `ask`. */
+static int ask_under(struct queue_shm *q, struct latch_shm *side, void (*repair)(struct queue_shm *),
+                     bool (*ask)(struct queue_shm *, uint64_t), uint64_t position)
+{
+    void *announced = brood__os_announce(side);
+    uint32_t seen;
+    if (!brood__latch_try(&side->word, &seen)) {
+        brood__os_announce(announced);
+        return -1;
+    }
+    if (seen & OS_OWNER_DIED) repair(q);
+    int answer = ask(q, position);
+    /* What was found on the word stays: a baton set by the repair is passed by whoever comes next. */
+    brood__latch_release(&side->word, seen & OS_WAITERS);
+    if (seen & OS_OWNER_DIED) brood__os_futex_wake(&side->word, 1);
+    brood__os_announce(announced);
+    return answer;
+}
+static bool tail_after(struct queue_shm *q, uint64_t position)
+{
+    return PUT_TAIL(q) > position;
+}
+static bool head_after(struct queue_shm *q, uint64_t position)
+{
+    return atomic_load(&q->head) > position;
+}
+
+int brood__ring_put_committed(struct queue_shm *q, uint64_t position)
+{
+    return ask_under(q, &q->put, repair_put, tail_after, position);
+}
+
+int brood__ring_get_committed(struct queue_shm *q, uint64_t position)
+{
+    return ask_under(q, &q->get, repair_get, head_after, position);
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* bell.c - bells; the protocol is in sync/bell.h.  Thread-safe; ringing is async-signal-safe. */
+#include "sync/bell.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+/* This process's bells, under a mutex of its own: opening and closing are rare. */
+struct bell {
+    struct bell *next;
+    uint64_t object, id;
+    int fd;
+};
+static struct bell *bells;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static struct bell *find(uint64_t object)
+{
+    struct bell *b = bells;
+    while (b && b->object != object) b = b->next;
+    return b;
+}
+
+static int open_bell(uint64_t object, struct bell **made)
+{
+    struct bell *b = malloc(sizeof *b);
+    if (!b) return BROOD_ENOMEM;
+    *b = (struct bell){.object = object, .fd = -1};
+    uint32_t index;
+    int error = brood__slot_claim(TABLE_BELL, brood__self->member, NULL, &index);
+    if (error == 0) {
+        struct bell_shm *s = (struct bell_shm *)(void *)brood__slot_at(TABLE_BELL, index);
+        uint32_t generation = SLOT_GENERATION(atomic_load_explicit(&s->slot.word, memory_order_relaxed));
+        error = brood__os_bell_open(brood__arena()->key, index, generation, &b->fd);
+        if (error < 0) {
+            brood__slot_release(TABLE_BELL, index);
+        } else {
+            s->object = object;
+            atomic_store_explicit(&s->armed, 1, memory_order_relaxed);
+            b->id = brood__slot_publish(TABLE_BELL, index);
+        }
+    }
+    if (error < 0) {
+        free(b);
+        return error;
+    }
+    b->next = bells;
+    bells = b;
+    *made = b;
+    return 0;
+}
+
+int brood__bell_fd(uint64_t object)
+{
+    pthread_mutex_lock(&mutex);
+    struct bell *b = find(object);
+    int result = b ? 0 : open_bell(object, &b);
+    if (result == 0) result = b->fd;
+    pthread_mutex_unlock(&mutex);
+    return result;
+}
+
+void brood__bell_arm(uint64_t object)
+{
+    if (!bells) return; /* a bell that another thread opens right now is armed from the start */
+    pthread_mutex_lock(&mutex);
+    struct bell *b = find(object);
+    if (b) {
+        brood__os_bell_drain(b->fd);
+        struct bell_shm *s = brood__slot_find(TABLE_BELL, b->id);
+        /* seq_cst: the look at the object that follows must not come before; pairs with the fence in bell_ring. */
+        if (s) atomic_exchange(&s->armed, 1);
+    }
+    pthread_mutex_unlock(&mutex);
+}
+
+static void ring(uint32_t index, bool all, uint64_t object)
+{
+    struct bell_shm *s = (struct bell_shm *)(void *)brood__slot_at(TABLE_BELL, index);
+    uint64_t word = atomic_load_explicit(&s->slot.word, memory_order_acquire);
+    if (SLOT_STATE(word) != SLOT_LIVE || (!all && s->object != object)) return;
+    if (atomic_load_explicit(&s->armed, memory_order_relaxed) && atomic_exchange(&s->armed, 0))
+        brood__os_bell_ring(brood__self->bell_sender, brood__arena()->key, index, SLOT_GENERATION(word));
+}
+
+static void ring_some(bool all, uint64_t object)
+{
+    atomic_thread_fence(memory_order_seq_cst); /* pairs with the exchange in bell_arm: one of the two sees the other */
+    uint32_t used = atomic_load_explicit(&brood__arena()->tables[TABLE_BELL].used, memory_order_acquire);
+    for (uint32_t i = 1; i < used; i++) ring(i, all, object);
+}
+
+void brood__bell_ring(uint64_t object)
+{
+    ring_some(false, object);
+}
+
+void brood__bell_ring_all(void)
+{
+    ring_some(true, 0);
+}
+
+static void close_bell(struct bell **place, bool forget)
+{
+    struct bell *b = *place;
+    *place = b->next;
+    if (!forget && brood__slot_retire(TABLE_BELL, b->id)) brood__slot_release(TABLE_BELL, HANDLE_INDEX(b->id));
+    brood__os_close(&b->fd);
+    free(b);
+}
+
+void brood__bell_close(uint64_t object)
+{
+    if (!bells) return;
+    pthread_mutex_lock(&mutex);
+    for (struct bell **p = &bells; *p; p = &(*p)->next) {
+        if ((*p)->object != object) continue;
+        close_bell(p, false);
+        break;
+    }
+    pthread_mutex_unlock(&mutex);
+}
+
+void brood__bell_close_all(bool forget)
+{
+    if (forget) mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER; /* another thread of the parent may have held it */
+    while (bells) close_bell(&bells, forget);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sync/bell.h - descriptors by which an object calls a member's own event loop.
+ *
+ * A bell is a datagram socket under a name that anyone in the family can compute, and a slot that says for which object
+ * it is and whether it is armed.  Who writes: the listener arms (exchange to 1, then looks at the object once more);
+ * ringers disarm (exchange to 0) and send; object and slot never change after the publish.
+ * If a process dies here: a ringer between its commit and its ring: the supervisor rings every bell after any death.
+ * A dead listener's bell becomes garbage.
+ */
+#ifndef BROOD_SYNC_BELL_H
+#define BROOD_SYNC_BELL_H
+
+#include "arena/arena.h"
+
+struct bell_shm {
+    struct slot_shm slot;
+    uint64_t object; /* handle */
+    _Atomic uint32_t armed;
+    uint32_t reserved[9];
+};
+_Static_assert(sizeof(struct bell_shm) == 64, "its table");
+
+/* The descriptor of this process for the object, made at the first call; >= 0 or an error. */
+int brood__bell_fd(uint64_t object);
+/* Nothing there: quiet the descriptor and arm it; the caller then looks at the object once more.  No bell: nothing. */
+void brood__bell_arm(uint64_t object);
+/* Ring those who listen for the object.  The caller's commit is visible (fence inside) before the arms are read. */
+void brood__bell_ring(uint64_t object);
+/* Close this process's bell for the object; those of other members find out by the ring. */
+void brood__bell_close(uint64_t object);
+/* Close all of this process's bells; after a fork inside Brood, forget the parent's. */
+void brood__bell_close_all(bool forget);
+/* Ring all armed ones: by the supervisor after a death. */
+void brood__bell_ring_all(void);
+
+#endif

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/* lock.c - the lock; the protocol is in sync/lock.h.  Thread-safe; async-signal-safe as the public header says. */
+#include "sync/lock.h"
+
+#include "arena/member.h"
+#include "sync/wait.h"
+
+#include <brood/lock.h>
+#include <limits.h>
+
+#define WORD(generation, low) ((uint64_t)(generation) << 32 | (uint64_t)(low))
+#define LOW(word) ((uint32_t)(word))
+#define HELD(low) ((low)&OS_TID_MASK)
+
+static bool swap(struct lock_shm *l, uint64_t *seen, uint64_t to, memory_order order)
+{
+    return atomic_compare_exchange_strong_explicit(&l->word, seen, to, order, memory_order_relaxed);
+}
+
+/* Make every handle of this generation stale, and tell those who wait. */
+static void retire_word(struct lock_shm *l, uint32_t generation)
+{
+    uint64_t seen = atomic_load(&l->word);
+    while (SLOT_GENERATION(seen) == generation && !swap(l, &seen, WORD(generation + 1, 0), memory_order_acq_rel)) {
+    }
+    brood__os_futex_wake(brood__low_half(&l->word), INT_MAX);
+}
+
+/* Garbage: those who wait for it may not have been told yet. */
+static bool scrub(struct slot_shm *slot, uint32_t index)
+{
+    (void)index;
+    retire_word((struct lock_shm *)(void *)slot, SLOT_GENERATION(atomic_load(&slot->word)));
+    return true;
+}
+
+int brood_lock_new(brood_lock *lock)
+{
+    int error = brood__enter();
+    uint32_t index;
+    if (error == 0) error = brood__slot_claim(TABLE_LOCK, brood__self->member, scrub, &index);
+    if (error < 0) return error;
+    struct lock_shm *l = (struct lock_shm *)(void *)brood__slot_at(TABLE_LOCK, index);
+    uint32_t generation = SLOT_GENERATION(atomic_load_explicit(&l->slot.word, memory_order_relaxed));
+    atomic_store_explicit(&l->word, WORD(generation, 0), memory_order_relaxed);
+    lock->id = brood__slot_publish(TABLE_LOCK, index);
+    return 0;
+}
+
+int brood_lock_free(brood_lock lock)
+{
+    int error = brood__enter();
+    if (error < 0) return error;
+    if (!brood__slot_retire(TABLE_LOCK, lock.id)) return BROOD_ESTALE;
+    struct lock_shm *l = (struct lock_shm *)(void *)brood__slot_at(TABLE_LOCK, HANDLE_INDEX(lock.id));
+    retire_word(l, HANDLE_GENERATION(lock.id));
+    brood__slot_release(TABLE_LOCK, HANDLE_INDEX(lock.id));
+    return 0;
+}
+
+static int gone(brood_lock lock)
+{
+    return brood__slot_gone(TABLE_LOCK, lock.id);
+}
+
+/* One attempt.  1: taken, or an error; 0 and *seen: held by another. */
+static int attempt(struct lock_shm *l, brood_lock lock, uint32_t slept, uint64_t *seen, int *result)
+{
+    *seen = atomic_load_explicit(&l->word, memory_order_relaxed);
+    for (;;) {
+        uint32_t low = LOW(*seen);
+        if (SLOT_GENERATION(*seen) != HANDLE_GENERATION(lock.id)) {
+            *result = gone(lock);
+            return 1;
+        }
+        bool orphan = HELD(low) && brood__member_dead(low & MEMBER_MASK);
+        if (HELD(low) && !orphan) return 0;
+        uint64_t mine = WORD(HANDLE_GENERATION(lock.id), brood__self->word_id | (low & OS_WAITERS) | slept);
+        /* acquire pairs with the release in brood_lock_release. */
+        if (!swap(l, seen, mine, memory_order_acquire)) continue;
+        *result = orphan || (low & OS_OWNER_DIED) ? BROOD_EOWNERDEAD : 0;
+        return 1;
+    }
+}
+
+static int wait_for_it(struct lock_shm *l, brood_lock lock, int timeout)
+{
+    int64_t deadline = brood__os_deadline(timeout);
+    uint32_t slept = 0;
+    uint64_t seen;
+    int result;
+    for (unsigned n = 0;;) {
+        if (attempt(l, lock, slept, &seen, &result)) return result;
+        uint32_t low = LOW(seen);
+        if (timeout < 0 && HELD(low) == HELD(brood__self->word_id) && !brood__os_has_threads()) return BROOD_EDEADLK;
+        if (n < SPIN_BEFORE_SLEEP) {
+            brood__relax(n++);
+            continue;
+        }
+        if (!(low & OS_WAITERS)) {
+            if (!swap(l, &seen, seen | OS_WAITERS, memory_order_relaxed)) continue;
+            low |= OS_WAITERS;
+        }
+        slept = OS_WAITERS; /* others may be asleep beside us: who takes the lock after a sleep keeps the mark */
+        if (brood__sleep(brood__low_half(&l->word), low, deadline, lock.id) < 0)
+            return attempt(l, lock, slept, &seen, &result) ? result : BROOD_ETIMEDOUT;
+    }
+}
+
+int brood_lock_acquire(brood_lock lock, int timeout)
+{
+    int result = brood__enter();
+    if (result < 0) return result;
+    struct lock_shm *l = brood__slot_find(TABLE_LOCK, lock.id);
+    if (!l) return gone(lock);
+    uint64_t seen;
+    if (timeout == 0) return attempt(l, lock, 0, &seen, &result) ? result : BROOD_EAGAIN;
+    void *announced = brood__os_announce(brood__low_half(&l->word));
+    result = wait_for_it(l, lock, timeout);
+    brood__os_announce(announced);
+    return result;
+}
+
+int brood_lock_release(brood_lock lock)
+{
+    int result = brood__enter();
+    if (result < 0) return result;
+    struct lock_shm *l = brood__slot_find(TABLE_LOCK, lock.id);
+    if (!l) return gone(lock);
+    os_word *low_half = brood__low_half(&l->word);
+    void *announced = brood__os_announce(low_half);
+    uint64_t seen = atomic_load_explicit(&l->word, memory_order_relaxed);
+    for (;;) {
+        uint32_t low = LOW(seen);
+        if (SLOT_GENERATION(seen) != HANDLE_GENERATION(lock.id)) {
+            result = gone(lock);
+            break;
+        }
+        if (!HELD(low)) {
+            result = BROOD_EPERM;
+            break;
+        }
+        /* release pairs with the acquire of the next taker.  The mark stays: others may be asleep. */
+        uint64_t free_word = WORD(HANDLE_GENERATION(lock.id), low & OS_WAITERS);
+        if (!swap(l, &seen, free_word, memory_order_release)) continue;
+        if ((low & OS_WAITERS) && brood__os_futex_wake(low_half, 1) == 0) {
+            /* Nobody was asleep; whoever went to sleep since saw the lock free, or the mark it set itself anew. */
+            swap(l, &free_word, WORD(HANDLE_GENERATION(lock.id), 0), memory_order_relaxed);
+        }
+        break;
+    }
+    brood__os_announce(announced);
+    return result;
+}
+
+int brood_lock_holder(brood_lock lock)
+{
+    int error = brood__enter();
+    if (error < 0) return error;
+    struct lock_shm *l = brood__slot_find(TABLE_LOCK, lock.id);
+    if (!l) return gone(lock);
+    uint64_t word = atomic_load(&l->word);
+    if (SLOT_GENERATION(word) != HANDLE_GENERATION(lock.id)) return BROOD_ESTALE;
+    return HELD(LOW(word)) ? brood__member_at(LOW(word) & MEMBER_MASK)->pid : 0;
+}
+
+bool brood__lock_repair(uint32_t dead)
+{
+    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_LOCK].used);
+    for (uint32_t i = 1; i < used; i++) {
+        struct lock_shm *l = (struct lock_shm *)(void *)brood__slot_at(TABLE_LOCK, i);
+        uint64_t seen = atomic_load(&l->word), slot = atomic_load(&l->slot.word);
+        if (SLOT_STATE(slot) == SLOT_GARBAGE) {
+            retire_word(l, SLOT_GENERATION(slot));
+            continue;
+        }
+        while (HELD(LOW(seen)) == (MEMBER_BIT | dead)) { /* until it is ours: a sleeper may be setting its mark */
+            uint64_t died = WORD(SLOT_GENERATION(seen), OS_OWNER_DIED | (LOW(seen) & OS_WAITERS));
+            if (!swap(l, &seen, died, memory_order_acq_rel)) continue;
+            brood__os_futex_wake(brood__low_half(&l->word), 1);
+            break;
+        }
+    }
+    return true;
+}
+
+void brood__lock_ring_all(void)
+{
+    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_LOCK].used);
+    for (uint32_t i = 1; i < used; i++) {
+        struct lock_shm *l = (struct lock_shm *)(void *)brood__slot_at(TABLE_LOCK, i);
+        if (LOW(atomic_load(&l->word)) & OS_WAITERS) brood__os_futex_wake(brood__low_half(&l->word), INT_MAX);
+    }
+}

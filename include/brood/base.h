@@ -58,9 +58,9 @@ BROOD_API bool brood_is_member(void);
 
 /* Settings of a family, to be given before brood_init, which takes them; zero means default. */
 typedef struct brood_family_options {
-    size_t arena_limit;               /* bytes of shared memory at most; default half of what machine and cgroup allow */
-    brood_start_method start_method;  /* default BROOD_START_FORKSERVER */
-    int start_timeout;                /* ms in which a child has to report; default 30000 */
+    size_t arena_limit;              /* bytes of shared memory at most; default half of what machine and cgroup allow */
+    brood_start_method start_method; /* default BROOD_START_FORKSERVER */
+    int start_timeout;               /* ms in which a child has to report; default 30000 */
 } brood_family_options;
 
 /* Use options for the family that the next brood_init makes.  BROOD_EINVAL for a value out of range. */

@@ -11,7 +11,9 @@
 
 #include <brood/base.h>
 
-typedef struct brood_buffer { uint64_t id; } brood_buffer;
+typedef struct brood_buffer {
+    uint64_t id;
+} brood_buffer;
 
 BROOD_BEGIN
 

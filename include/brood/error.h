@@ -26,8 +26,9 @@
     X(ECANCELED, -ECANCELED, "cancelled before it was done")                                         \
     X(EOWNERDEAD, -EOWNERDEAD, "acquired; but its last holder died holding it")                      \
     X(ESTALE, -ESTALE, "a handle whose object is freed, or that is no handle of this family")        \
-    X(ENOTMEMBER, -9001, "this process is not a member: it never called brood_init, or was forked "  \
-                         "outside of Brood")                                                         \
+    X(ENOTMEMBER, -9001,                                                                             \
+      "this process is not a member: it never called brood_init, or was forked "                     \
+      "outside of Brood")                                                                            \
     X(ECLOSED, -9002, "the object was closed, or its owner died")                                    \
     X(EARENA, -9003, "the family's shared memory is at its limit")                                   \
     X(ELOST, -9004, "the process that did the work died")                                            \

@@ -5,7 +5,9 @@
 
 #include <brood/base.h>
 
-typedef struct brood_event { uint64_t id; } brood_event;
+typedef struct brood_event {
+    uint64_t id;
+} brood_event;
 
 BROOD_BEGIN
 

@@ -11,7 +11,9 @@
 #include <brood/base.h>
 
 /* A handle: plain bytes, the same in every member; may be put in structs, arrays and messages. */
-typedef struct brood_lock { uint64_t id; } brood_lock;
+typedef struct brood_lock {
+    uint64_t id;
+} brood_lock;
 
 BROOD_BEGIN
 

@@ -12,32 +12,36 @@
 #include <brood/process.h>
 #include <brood/task.h>
 
-typedef struct brood_pool { uint64_t id; } brood_pool;
+typedef struct brood_pool {
+    uint64_t id;
+} brood_pool;
 
 /* One submitted task: the slot it is in and its serial, so a late answer can never be another's. */
-typedef struct brood_future { uint64_t pool, serial; } brood_future;
+typedef struct brood_future {
+    uint64_t pool, serial;
+} brood_future;
 
 /* Zero means default everywhere. */
 typedef struct brood_pool_options {
-    const char *name;             /* default "pool" */
-    unsigned workers;             /* default brood_cpu_count(); at most 4096 */
+    const char *name; /* default "pool" */
+    unsigned workers; /* default brood_cpu_count(); at most 4096 */
     brood_start_method method;
-    unsigned max_tasks_per_child; /* items that a worker runs before it is replaced; 0: no limit */
+    unsigned max_tasks_per_child;  /* items that a worker runs before it is replaced; 0: no limit */
     const brood_task *initializer; /* run in each worker before its first task: BROOD_TASK_OF(name) */
     const void *initializer_arg;
-    unsigned max_pending;         /* tasks submitted and not yet taken back, at most; default 65536 */
-    size_t memory_limit;          /* of each worker: bytes of data (RLIMIT_DATA) */
+    unsigned max_pending; /* tasks submitted and not yet taken back, at most; default 65536 */
+    size_t memory_limit;  /* of each worker: bytes of data (RLIMIT_DATA) */
 } brood_pool_options;
 
 /* How one item or task ended. */
 typedef struct brood_outcome {
-    int code;     /* 0; BROOD_EFAILED, BROOD_ELOST, BROOD_ECANCELED, ... */
-    int fail;     /* BROOD_EFAILED: the code given to brood_fail */
-    int signal;   /* BROOD_ELOST: the signal that ended the worker; 0: it exited by itself */
-    int status;   /* BROOD_ELOST with signal 0: the exit code */
-    pid_t pid;    /* the worker's, or 0 */
+    int code;   /* 0; BROOD_EFAILED, BROOD_ELOST, BROOD_ECANCELED, ... */
+    int fail;   /* BROOD_EFAILED: the code given to brood_fail */
+    int signal; /* BROOD_ELOST: the signal that ended the worker; 0: it exited by itself */
+    int status; /* BROOD_ELOST with signal 0: the exit code */
+    pid_t pid;  /* the worker's, or 0 */
     unsigned attempt;
-    uint64_t id;  /* of the item (its index) or the task (its serial) */
+    uint64_t id; /* of the item (its index) or the task (its serial) */
     char text[BROOD_FAIL_TEXT];
 } brood_outcome;
 
@@ -49,10 +53,10 @@ typedef struct brood_report {
 
 /* Further wishes for a map; zero means default. */
 typedef struct brood_map_options {
-    size_t chunk;        /* items handed to a worker at once, at most; 0: chosen, shrinking towards the end */
-    int timeout;         /* ms for the whole map; 0 means BROOD_FOREVER */
+    size_t chunk; /* items handed to a worker at once, at most; 0: chosen, shrinking towards the end */
+    int timeout;  /* ms for the whole map; 0 means BROOD_FOREVER */
     brood_report *report;
-    int *codes;          /* n ints: what became of each item: 0, BROOD_ELOST, BROOD_EFAILED, BROOD_ECANCELED */
+    int *codes; /* n ints: what became of each item: 0, BROOD_ELOST, BROOD_EFAILED, BROOD_ECANCELED */
 } brood_map_options;
 
 BROOD_BEGIN
@@ -72,19 +76,21 @@ BROOD_API int brood_pool_new(brood_pool *pool, const brood_pool_options *options
  * pool is closed.  BROOD_EARENA, BROOD_ESTALE, BROOD_ENOTMEMBER, and the errors of workers that can't start.
  * Each item runs at most once.
  */
-#define brood_pool_map(pool, task, in, out, n)                                                       \
+#define brood_pool_map(pool, task, in, out, n) \
     brood_pool_map_task(pool, BROOD_TASK_OF(task), BROOD__IN(task, in), BROOD__OUT(task, out), n, NULL)
-#define brood_pool_map_with(pool, task, in, out, n, ...)                                             \
-    brood_pool_map_task(pool, BROOD_TASK_OF(task), BROOD__IN(task, in), BROOD__OUT(task, out), n,    \
+#define brood_pool_map_with(pool, task, in, out, n, ...)                                          \
+    brood_pool_map_task(pool, BROOD_TASK_OF(task), BROOD__IN(task, in), BROOD__OUT(task, out), n, \
                         &(brood_map_options){__VA_ARGS__})
 BROOD_API int brood_pool_map_task(brood_pool pool, const brood_task *task, const void *in, void *out, size_t n,
                                   const brood_map_options *options);
 
 /* A map that is under way.  The arrays must stay until brood_map_wait has answered 0 or an error other than timeout. */
-typedef struct brood_map { uint64_t pool, serial; } brood_map;
+typedef struct brood_map {
+    uint64_t pool, serial;
+} brood_map;
 
 /* As brood_pool_map, but at once; brood_map_wait waits for it, copies out, and frees it. */
-#define brood_pool_map_async(pool, map, task, in, out, n)                                            \
+#define brood_pool_map_async(pool, map, task, in, out, n) \
     brood_pool_map_async_task(pool, map, BROOD_TASK_OF(task), BROOD__IN(task, in), BROOD__OUT(task, out), n, NULL)
 BROOD_API int brood_pool_map_async_task(brood_pool pool, brood_map *map, const brood_task *task, const void *in,
                                         void *out, size_t n, const brood_map_options *options);
@@ -97,7 +103,7 @@ BROOD_API int brood_map_wait(brood_map map, int timeout, brood_report *report);
  * Hand one call of task to the pool.  0: *future is the caller's until brood_future_free.  BROOD_EAGAIN: max_pending
  * tasks are open.  BROOD_ECLOSED, BROOD_EARENA, BROOD_ESTALE, BROOD_ENOTMEMBER, errors of start.  Never blocks.
  */
-#define brood_pool_submit(pool, future, task, arg)                                                   \
+#define brood_pool_submit(pool, future, task, arg) \
     brood_pool_submit_task(pool, future, BROOD_TASK_OF(task), BROOD__IN(task, arg))
 BROOD_API int brood_pool_submit_task(brood_pool pool, brood_future *future, const brood_task *task, const void *arg);
 
@@ -118,10 +124,11 @@ BROOD_API int brood_future_done(brood_future future);
 BROOD_API int brood_future_free(brood_future future);
 
 /* Submit, wait, free. */
-#define brood_pool_apply(pool, task, arg, result)                                                    \
-    brood_pool_apply_task(pool, BROOD_TASK_OF(task), BROOD__IN(task, arg), BROOD__OUT(task, result), BROOD_FOREVER, NULL)
-BROOD_API int brood_pool_apply_task(brood_pool pool, const brood_task *task, const void *arg, void *result,
-                                    int timeout, brood_outcome *outcome);
+#define brood_pool_apply(pool, task, arg, result)                                                                   \
+    brood_pool_apply_task(pool, BROOD_TASK_OF(task), BROOD__IN(task, arg), BROOD__OUT(task, result), BROOD_FOREVER, \
+                          NULL)
+BROOD_API int brood_pool_apply_task(brood_pool pool, const brood_task *task, const void *arg, void *result, int timeout,
+                                    brood_outcome *outcome);
 
 /* No more work is taken (BROOD_ECLOSED); what was is finished, then the workers leave. */
 BROOD_API int brood_pool_close(brood_pool pool);

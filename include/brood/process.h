@@ -14,7 +14,9 @@
 #include <brood/task.h>
 #include <sys/types.h>
 
-typedef struct brood_process { uint64_t id; } brood_process;
+typedef struct brood_process {
+    uint64_t id;
+} brood_process;
 
 /* Exit codes: 0..255 as given to exit; -N when signal N ended it; and: */
 enum {
@@ -23,24 +25,26 @@ enum {
 };
 
 /* A descriptor of the caller's and the number it shall have in the child. */
-typedef struct brood_descriptor { int from, to; } brood_descriptor;
+typedef struct brood_descriptor {
+    int from, to;
+} brood_descriptor;
 
 /* Zero means default everywhere.  Nothing is kept after the call returns. */
 typedef struct brood_process_options {
-    const char *name;              /* at most 31 bytes; default "<task>-<number>" */
+    const char *name; /* at most 31 bytes; default "<task>-<number>" */
     brood_start_method method;
-    bool daemon;                   /* ended together with the process that started it */
-    bool core_dump;                /* may leave a core file */
-    const char *directory;         /* working directory; default the caller's */
-    char *const *environment;      /* "NAME=value" strings, NULL at the end; default the caller's */
+    bool daemon;                         /* ended together with the process that started it */
+    bool core_dump;                      /* may leave a core file */
+    const char *directory;               /* working directory; default the caller's */
+    char *const *environment;            /* "NAME=value" strings, NULL at the end; default the caller's */
     const brood_descriptor *descriptors; /* passed besides standard input, output and error, which are always;
                                             ignored by fork, which has them all */
-    size_t descriptor_count;       /* at most 64 */
-    const int *cpus;               /* processors it may run on */
+    size_t descriptor_count;             /* at most 64 */
+    const int *cpus;                     /* processors it may run on */
     size_t cpu_count;
-    size_t memory_limit;           /* bytes of data (RLIMIT_DATA) */
-    unsigned cpu_seconds;          /* RLIMIT_CPU */
-    int start_timeout;             /* ms in which it has to report; default the family's */
+    size_t memory_limit;  /* bytes of data (RLIMIT_DATA) */
+    unsigned cpu_seconds; /* RLIMIT_CPU */
+    int start_timeout;    /* ms in which it has to report; default the family's */
 } brood_process_options;
 
 BROOD_BEGIN
@@ -57,7 +61,7 @@ BROOD_BEGIN
  * Thread-safe; not async-signal-safe; may start the supervisor.
  * If the caller dies inside, the child is ended.
  */
-#define brood_process_start(process, options, task, arg)                                             \
+#define brood_process_start(process, options, task, arg) \
     brood_process_start_task(process, options, BROOD_TASK_OF(task), BROOD__IN(task, arg))
 BROOD_API int brood_process_start_task(brood_process *process, const brood_process_options *options,
                                        const brood_task *task, const void *arg);
@@ -107,9 +111,9 @@ typedef struct brood_preparation {
     const char *original_directory; /* where the first member stood at brood_init */
     brood_start_method method;
     int argc;
-    char *const *argv;              /* of the first member */
+    char *const *argv; /* of the first member */
     size_t authkey_size;
-    const unsigned char *authkey;   /* shared by the family, for connections */
+    const unsigned char *authkey; /* shared by the family, for connections */
     pid_t parent;
     int log_level;
 } brood_preparation;

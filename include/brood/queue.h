@@ -17,7 +17,9 @@
 #include <brood/buffer.h>
 #include <brood/task.h>
 
-typedef struct brood_queue { uint64_t id; } brood_queue;
+typedef struct brood_queue {
+    uint64_t id;
+} brood_queue;
 
 typedef struct brood_queue_options {
     size_t max_items; /* messages at most; 0: as many as fit */
@@ -57,8 +59,7 @@ BROOD_API int brood_queue_get(brood_queue queue, void *data, size_t capacity, si
 
 /* Put the bytes of *value; get a message of exactly that size (else BROOD_EMSGSIZE, and it stays). */
 #define brood_queue_put_value(queue, value, timeout) brood_queue_put(queue, value, sizeof *(value), timeout)
-#define brood_queue_get_value(queue, value, timeout)                                                 \
-    brood_queue_get_exactly(queue, value, sizeof *(value), timeout)
+#define brood_queue_get_value(queue, value, timeout) brood_queue_get_exactly(queue, value, sizeof *(value), timeout)
 BROOD_API int brood_queue_get_exactly(brood_queue queue, void *data, size_t size, int timeout);
 
 /*

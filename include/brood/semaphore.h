@@ -11,7 +11,9 @@
 
 #include <brood/base.h>
 
-typedef struct brood_semaphore { uint64_t id; } brood_semaphore;
+typedef struct brood_semaphore {
+    uint64_t id;
+} brood_semaphore;
 
 typedef struct brood_semaphore_options {
     bool bounded; /* more releases than acquires are BROOD_EPERM */

@@ -78,11 +78,21 @@ BROOD_END
 #define BROOD__PARAMS_12(t, n, ...) t n, BROOD__PARAMS_10(__VA_ARGS__)
 
 #define BROOD__MEMBERS_2(t, n) t n;
-#define BROOD__MEMBERS_4(t, n, ...) t n; BROOD__MEMBERS_2(__VA_ARGS__)
-#define BROOD__MEMBERS_6(t, n, ...) t n; BROOD__MEMBERS_4(__VA_ARGS__)
-#define BROOD__MEMBERS_8(t, n, ...) t n; BROOD__MEMBERS_6(__VA_ARGS__)
-#define BROOD__MEMBERS_10(t, n, ...) t n; BROOD__MEMBERS_8(__VA_ARGS__)
-#define BROOD__MEMBERS_12(t, n, ...) t n; BROOD__MEMBERS_10(__VA_ARGS__)
+#define BROOD__MEMBERS_4(t, n, ...) \
+    t n;                            \
+    BROOD__MEMBERS_2(__VA_ARGS__)
+#define BROOD__MEMBERS_6(t, n, ...) \
+    t n;                            \
+    BROOD__MEMBERS_4(__VA_ARGS__)
+#define BROOD__MEMBERS_8(t, n, ...) \
+    t n;                            \
+    BROOD__MEMBERS_6(__VA_ARGS__)
+#define BROOD__MEMBERS_10(t, n, ...) \
+    t n;                             \
+    BROOD__MEMBERS_8(__VA_ARGS__)
+#define BROOD__MEMBERS_12(t, n, ...) \
+    t n;                             \
+    BROOD__MEMBERS_10(__VA_ARGS__)
 
 #define BROOD__PASS_2(t, n) brood__a.n
 #define BROOD__PASS_4(t, n, ...) brood__a.n, BROOD__PASS_2(__VA_ARGS__)
@@ -94,7 +104,10 @@ BROOD_END
 /* The argument's type: name_args, a struct of several, the type itself for one, a char that is not sent for none. */
 #define BROOD__ARGS_1(name, t) typedef char name##_args;
 #define BROOD__ARGS_2(name, t, n) typedef t name##_args;
-#define BROOD__ARGS_N(name, members) typedef struct name##_args { members } name##_args;
+#define BROOD__ARGS_N(name, members) \
+    typedef struct name##_args {     \
+        members                      \
+    } name##_args;
 #define BROOD__ARGS_4(name, ...) BROOD__ARGS_N(name, BROOD__MEMBERS_4(__VA_ARGS__))
 #define BROOD__ARGS_6(name, ...) BROOD__ARGS_N(name, BROOD__MEMBERS_6(__VA_ARGS__))
 #define BROOD__ARGS_8(name, ...) BROOD__ARGS_N(name, BROOD__MEMBERS_8(__VA_ARGS__))
@@ -110,8 +123,8 @@ BROOD_END
 #define BROOD__ARG_SIZE_12(name) sizeof(name##_args)
 
 /* The argument inside the trampoline; without one nothing is read, and NULL is good. */
-#define BROOD__LOAD(name)                                                                            \
-    name##_args brood__a;                                                                            \
+#define BROOD__LOAD(name) \
+    name##_args brood__a; \
     __builtin_memcpy(&brood__a, brood__arg, sizeof brood__a)
 #define BROOD__LOAD_1(name) (void)brood__arg
 #define BROOD__LOAD_2(name) BROOD__LOAD(name)
@@ -140,14 +153,18 @@ BROOD_END
 #define BROOD__RESULT_SIZE_1(name) 0
 #define BROOD__RESULT_SIZE_0(name) sizeof(name##_result)
 #define BROOD__STORE_1(name, call) call
-#define BROOD__STORE_0(name, call)                                                                   \
-    name##_result brood__r = call;                                                                   \
+#define BROOD__STORE_0(name, call) \
+    name##_result brood__r = call; \
     __builtin_memcpy(brood__result, &brood__r, sizeof brood__r)
 
 #ifdef __cplusplus
 extern "C++" {
-template <class T, class U> struct brood__same { enum { value = 0 }; };
-template <class T> struct brood__same<T, T> { enum { value = 1 }; };
+template <class T, class U> struct brood__same {
+    enum { value = 0 };
+};
+template <class T> struct brood__same<T, T> {
+    enum { value = 1 };
+};
 }
 #define BROOD__SAME(a, b) (brood__same<a, b>::value)
 #define BROOD__SECTION
@@ -156,33 +173,32 @@ template <class T> struct brood__same<T, T> { enum { value = 1 }; };
 #define BROOD__SECTION
 #endif
 
-#define BROOD__TASK_FLAGS(name)                                                                      \
-    ((BROOD__SAME(name##_args, brood_bytes) ? (unsigned)BROOD_TASK_ARG_BYTES : 0u) |                 \
-     (BROOD__SAME(name##_result, brood_bytes) ? (unsigned)BROOD_TASK_RESULT_BYTES : 0u) |            \
+#define BROOD__TASK_FLAGS(name)                                                           \
+    ((BROOD__SAME(name##_args, brood_bytes) ? (unsigned)BROOD_TASK_ARG_BYTES : 0u) |      \
+     (BROOD__SAME(name##_result, brood_bytes) ? (unsigned)BROOD_TASK_RESULT_BYTES : 0u) | \
      (BROOD__SAME(name##_result, int) ? (unsigned)BROOD_TASK_RESULT_INT : 0u))
 
-#define BROOD_TASK(name, result, ...)                                                                \
+#define BROOD_TASK(name, result, ...) \
     BROOD__TASK(name, result, BROOD__IS_VOID(result), BROOD__COUNT(__VA_ARGS__), __VA_ARGS__)
 #define BROOD__TASK(name, result, is_void, n, ...) BROOD__TASK_(name, result, is_void, n, __VA_ARGS__)
-#define BROOD__TASK_(name, result, is_void, n, ...)                                                  \
-    result name(BROOD__PARAMS_##n(__VA_ARGS__));                                                     \
-    BROOD__ARGS_##n(name, __VA_ARGS__)                                                               \
-    BROOD__RESULT_##is_void(name, result)                                                            \
-    static void name##__call(const void *brood__arg, void *brood__result)                            \
-    {                                                                                                \
-        BROOD__LOAD_##n(name);                                                                       \
-        (void)brood__result;                                                                         \
-        BROOD__STORE_##is_void(name, BROOD__CALL_##n(name, __VA_ARGS__));                            \
-    }                                                                                                \
-    static const brood_task name##__task __attribute__((used)) = {                                   \
-        BROOD_TASK_MAGIC,                                                                            \
-        #name,                                                                                       \
-        BROOD__ARG_SIZE_##n(name),                                                                   \
-        BROOD__RESULT_SIZE_##is_void(name),                                                          \
-        BROOD__TASK_FLAGS(name),                                                                     \
-        0,                                                                                           \
-        name##__call,                                                                                \
-    };                                                                                               \
+#define BROOD__TASK_(name, result, is_void, n, ...)                                                                 \
+    result name(BROOD__PARAMS_##n(__VA_ARGS__));                                                                    \
+    BROOD__ARGS_##n(name, __VA_ARGS__)                                                                              \
+        BROOD__RESULT_##is_void(name, result) static void name##__call(const void *brood__arg, void *brood__result) \
+    {                                                                                                               \
+        BROOD__LOAD_##n(name);                                                                                      \
+        (void)brood__result;                                                                                        \
+        BROOD__STORE_##is_void(name, BROOD__CALL_##n(name, __VA_ARGS__));                                           \
+    }                                                                                                               \
+    static const brood_task name##__task __attribute__((used)) = {                                                  \
+        BROOD_TASK_MAGIC,                                                                                           \
+        #name,                                                                                                      \
+        BROOD__ARG_SIZE_##n(name),                                                                                  \
+        BROOD__RESULT_SIZE_##is_void(name),                                                                         \
+        BROOD__TASK_FLAGS(name),                                                                                    \
+        0,                                                                                                          \
+        name##__call,                                                                                               \
+    };                                                                                                              \
     result name(BROOD__PARAMS_##n(__VA_ARGS__))
 
 /* The record of a task, for the calls whose names end in _task. */
@@ -193,13 +209,15 @@ template <class T> struct brood__same<T, T> { enum { value = 1 }; };
 #define BROOD__IN(name, p) (static_cast<const name##_args *>(p))
 #define BROOD__OUT(name, p) (static_cast<name##_result *>(p))
 #else
-#define BROOD__CHECK(ok, text) ((void)sizeof(struct { _Static_assert(ok, text); char brood__c; }))
-#define BROOD__IS_PTR(type, p) _Generic((p), type *: 1, const type *: 1, void *: 1, const void *: 1, default: 0)
-#define BROOD__IN(name, p)                                                                           \
-    (BROOD__CHECK(BROOD__IS_PTR(name##_args, p), "argument: wrong type for task " #name), (p))
-#define BROOD__OUT(name, p)                                                                          \
-    (BROOD__CHECK(_Generic((p), name##_result *: 1, void *: 1, default: 0),                          \
-                  "result: wrong type for task " #name),                                             \
+#define BROOD__CHECK(ok, text)    \
+    ((void)sizeof(struct {        \
+        _Static_assert(ok, text); \
+        char brood__c;            \
+    }))
+#define BROOD__IS_PTR(type, p) _Generic((p), type * : 1, const type * : 1, void * : 1, const void * : 1, default : 0)
+#define BROOD__IN(name, p) (BROOD__CHECK(BROOD__IS_PTR(name##_args, p), "argument: wrong type for task " #name), (p))
+#define BROOD__OUT(name, p)                                                                                           \
+    (BROOD__CHECK(_Generic((p), name##_result * : 1, void * : 1, default : 0), "result: wrong type for task " #name), \
      (p))
 #endif
 

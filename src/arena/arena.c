@@ -37,8 +37,12 @@ static int view(struct self **self)
         if (error < 0) return error;
     }
     *self = page;
-    **self = (struct self){
-        .memory = -1, .listener = -1, .lifeline_hold = -1, .lifeline_watch = -1, .lifeline_mine = -1, .bell_sender = -1};
+    **self = (struct self){.memory = -1,
+                           .listener = -1,
+                           .lifeline_hold = -1,
+                           .lifeline_watch = -1,
+                           .lifeline_mine = -1,
+                           .bell_sender = -1};
     return 0;
 }
 

@@ -21,8 +21,8 @@
 
 /* The supervisor as all see it; see process/supervisor.c.  The word has its robust node 32 bytes on. */
 struct supervisor_shm {
-    struct latch_shm life;   /* listed by the supervisor for all its life: OS_OWNER_DIED says that it is dead */
-    _Atomic uint64_t word;   /* epoch:32 | state:8 | starter:16, see supervisor.h; compare-and-swap by anyone */
+    struct latch_shm life; /* listed by the supervisor for all its life: OS_OWNER_DIED says that it is dead */
+    _Atomic uint64_t word; /* epoch:32 | state:8 | starter:16, see supervisor.h; compare-and-swap by anyone */
     _Atomic int32_t pid;
     uint32_t reserved;
     uint64_t started;
@@ -57,14 +57,14 @@ struct arena_shm {
 struct self {
     struct arena_shm *arena; /* NULL: not a member */
     uint64_t size;
-    uint32_t member;     /* index of this process in the process table; 0 for the supervisor */
-    uint32_t word_id;    /* how this process stands in words: see MEMBER_WORD */
-    uint64_t id;         /* its handle */
-    int memory;          /* descriptors of this process */
+    uint32_t member;  /* index of this process in the process table; 0 for the supervisor */
+    uint32_t word_id; /* how this process stands in words: see MEMBER_WORD */
+    uint64_t id;      /* its handle */
+    int memory;       /* descriptors of this process */
     int listener;
-    int lifeline_hold;   /* the first member's alone */
-    int lifeline_watch;  /* to be inherited by children */
-    int lifeline_mine;   /* this process's own watch */
+    int lifeline_hold;  /* the first member's alone */
+    int lifeline_watch; /* to be inherited by children */
+    int lifeline_mine;  /* this process's own watch */
     int bell_sender;
     bool supervisor;
 };

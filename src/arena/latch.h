@@ -52,8 +52,8 @@ static inline uint32_t brood__latch_acquire(os_word *word)
 {
     uint32_t seen = atomic_load_explicit(word, memory_order_relaxed);
     if ((seen & OS_TID_MASK) == 0 &&
-        atomic_compare_exchange_strong_explicit(word, &seen, brood__os_robust.tid | OS_WAITERS,
-                                                memory_order_acquire, memory_order_relaxed))
+        atomic_compare_exchange_strong_explicit(word, &seen, brood__os_robust.tid | OS_WAITERS, memory_order_acquire,
+                                                memory_order_relaxed))
         return seen;
     return brood__latch_acquire_slow(word);
 }
@@ -63,8 +63,8 @@ static inline bool brood__latch_try(os_word *word, uint32_t *seen)
 {
     *seen = atomic_load_explicit(word, memory_order_relaxed);
     return (*seen & OS_TID_MASK) == 0 &&
-           atomic_compare_exchange_strong_explicit(word, seen, brood__os_robust.tid | OS_WAITERS,
-                                                   memory_order_acquire, memory_order_relaxed);
+           atomic_compare_exchange_strong_explicit(word, seen, brood__os_robust.tid | OS_WAITERS, memory_order_acquire,
+                                                   memory_order_relaxed);
 }
 
 /* Release as 0 or as OS_WAITERS (armed).  release pairs with the next acquire. */

@@ -19,26 +19,26 @@ enum member_role { ROLE_FIRST, ROLE_PROCESS, ROLE_WORKER, ROLE_TEMPLATE };
 /* `ended`: 0 while it runs; else ENDED | kind << 16 | value. */
 #define ENDED 0x80000000u
 enum ended_kind { ENDED_STATUS, ENDED_SIGNAL, ENDED_UNKNOWN };
-#define ENDED_WORD(kind, value) (ENDED | (uint32_t)(kind) << 16 | ((uint32_t)(value) & 0xffff))
+#define ENDED_WORD(kind, value) (ENDED | (uint32_t)(kind) << 16 | ((uint32_t)(value)&0xffff))
 
 struct member_shm {
-    struct slot_shm slot;          /* owner: the index of the parent */
-    struct latch_shm bell;         /* only its word: joiners sleep on it; 0 or OS_WAITERS */
-    _Atomic uint32_t ended;        /* see above */
-    _Atomic uint32_t repaired;     /* 1: nothing in the arena names this index any more; by the supervisor */
-    _Atomic uint32_t released;     /* 1: the handle was given back */
-    _Atomic uint32_t gone;         /* 1: the process is not there any more, whatever is known of its status */
+    struct slot_shm slot;      /* owner: the index of the parent */
+    struct latch_shm bell;     /* only its word: joiners sleep on it; 0 or OS_WAITERS */
+    _Atomic uint32_t ended;    /* see above */
+    _Atomic uint32_t repaired; /* 1: nothing in the arena names this index any more; by the supervisor */
+    _Atomic uint32_t released; /* 1: the handle was given back */
+    _Atomic uint32_t gone;     /* 1: the process is not there any more, whatever is known of its status */
     int32_t pid;
     uint32_t role;
     uint64_t started;
-    uint64_t parent;               /* handle */
-    uint64_t pool;                 /* workers: handle of their pool */
-    uint32_t seat;                 /* workers: which of the pool's */
+    uint64_t parent; /* handle */
+    uint64_t pool;   /* workers: handle of their pool */
+    uint32_t seat;   /* workers: which of the pool's */
     uint32_t method;
     uint32_t daemon;
     uint32_t reserved;
-    _Atomic uint64_t waits_for;    /* handle of the object its last sleeper waits for, for the tools */
-    _Atomic uint64_t task;         /* workers: what they are doing, for the tools and reports */
+    _Atomic uint64_t waits_for; /* handle of the object its last sleeper waits for, for the tools */
+    _Atomic uint64_t task;      /* workers: what they are doing, for the tools and reports */
     char name[32];
 };
 _Static_assert(sizeof(struct member_shm) <= 512, "fits its table");

@@ -220,7 +220,8 @@ int brood__pages_allocate(enum table table, uint32_t index, size_t size)
         tag_after(number + count);
         list_add(number + count);
     }
-    *(volatile uint64_t *)&brood__slot_at(table, index)->body = s->heap + (uint64_t)number * PAGE_SIZE; /* (2) known to it */
+    *(volatile uint64_t *)&brood__slot_at(table, index)->body =
+        s->heap + (uint64_t)number * PAGE_SIZE; /* (2) known to it */
     atomic_fetch_add_explicit(&s->used, count, memory_order_relaxed);
     leave(announced);
     return 0;

@@ -29,11 +29,11 @@ struct page_shm {
 
 struct pages_shm {
     struct latch_shm latch;
-    uint64_t table;          /* offset of page_shm[] */
-    uint64_t heap;           /* offset of page 0 */
-    uint32_t limit;          /* pages at most */
-    uint32_t committed;      /* pages that are real and tiled; stored after both are so */
-    _Atomic uint64_t used;   /* pages in used runs; derived, read without the latch */
+    uint64_t table;           /* offset of page_shm[] */
+    uint64_t heap;            /* offset of page 0 */
+    uint32_t limit;           /* pages at most */
+    uint32_t committed;       /* pages that are real and tiled; stored after both are so */
+    _Atomic uint64_t used;    /* pages in used runs; derived, read without the latch */
     uint32_t bins[PAGE_BINS]; /* heads of free lists by size, page number + 1 */
 };
 

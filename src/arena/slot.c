@@ -9,9 +9,9 @@
 
 /* The capacities are those of an arena of full size; a small address space gets smaller tables (arena.c). */
 const struct table_shape brood__table_shapes[TABLE_COUNT] = {
-    [TABLE_MEMBER] = {512, 1 << 16},    [TABLE_LOCK] = {64, 1 << 20},  [TABLE_SEMAPHORE] = {128, 1 << 18},
-    [TABLE_EVENT] = {64, 1 << 20},      [TABLE_BUFFER] = {64, 1 << 22}, [TABLE_QUEUE] = {512, 1 << 16},
-    [TABLE_BELL] = {64, 1 << 16},       [TABLE_POOL] = {1024, 1 << 12},    [TABLE_MODULE] = {512, 1 << 12},
+    [TABLE_MEMBER] = {512, 1 << 16}, [TABLE_LOCK] = {64, 1 << 20},   [TABLE_SEMAPHORE] = {128, 1 << 18},
+    [TABLE_EVENT] = {64, 1 << 20},   [TABLE_BUFFER] = {64, 1 << 22}, [TABLE_QUEUE] = {512, 1 << 16},
+    [TABLE_BELL] = {64, 1 << 16},    [TABLE_POOL] = {1024, 1 << 12}, [TABLE_MODULE] = {512, 1 << 12},
 };
 
 #define GROW_BYTES (64u * 1024u)
@@ -45,8 +45,7 @@ int brood__slot_gone(enum table table, uint64_t id)
 static bool swap(struct slot_shm *slot, uint64_t from, uint64_t to)
 {
     /* acq_rel: acquire what the last owner wrote, publish what this one wrote. */
-    return atomic_compare_exchange_strong_explicit(&slot->word, &from, to, memory_order_acq_rel,
-                                                   memory_order_relaxed);
+    return atomic_compare_exchange_strong_explicit(&slot->word, &from, to, memory_order_acq_rel, memory_order_relaxed);
 }
 
 /* More slots: memory first, then `high`; two who do it at once do the same. */
@@ -66,9 +65,8 @@ static int grow(struct table_shm *t, uint32_t high)
 static void raise_used(struct table_shm *t, uint32_t used)
 {
     uint32_t seen = atomic_load_explicit(&t->used, memory_order_relaxed);
-    while (seen < used && !atomic_compare_exchange_weak_explicit(&t->used, &seen, used, memory_order_acq_rel,
-                                                                 memory_order_relaxed)) {
-    }
+    while (seen < used &&
+           !atomic_compare_exchange_weak_explicit(&t->used, &seen, used, memory_order_acq_rel, memory_order_relaxed)) {}
 }
 
 /* One slot: claim it if it is free, or take it apart and claim it if it is garbage. */

@@ -25,8 +25,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum table { TABLE_NONE, TABLE_MEMBER, TABLE_LOCK, TABLE_SEMAPHORE, TABLE_EVENT, TABLE_BUFFER, TABLE_QUEUE, TABLE_BELL,
-             TABLE_POOL, TABLE_MODULE, TABLE_COUNT };
+enum table {
+    TABLE_NONE,
+    TABLE_MEMBER,
+    TABLE_LOCK,
+    TABLE_SEMAPHORE,
+    TABLE_EVENT,
+    TABLE_BUFFER,
+    TABLE_QUEUE,
+    TABLE_BELL,
+    TABLE_POOL,
+    TABLE_MODULE,
+    TABLE_COUNT
+};
 
 enum slot_state { SLOT_FREE, SLOT_INIT, SLOT_LIVE, SLOT_FREEING, SLOT_GARBAGE };
 
@@ -38,7 +49,7 @@ struct slot_shm {
 #define SLOT_WORD(generation, state, owner) ((uint64_t)(generation) << 32 | (uint64_t)(state) << 24 | (uint64_t)(owner))
 #define SLOT_GENERATION(word) ((uint32_t)((word) >> 32))
 #define SLOT_STATE(word) ((enum slot_state)((word) >> 24 & 0xff))
-#define SLOT_OWNER(word) ((uint32_t)((word) & 0xffff))
+#define SLOT_OWNER(word) ((uint32_t)((word)&0xffff))
 #define OWNER_SUPERVISOR 0xffffu
 #define OWNER_FAMILY 0xfffeu /* nobody's death frees it */
 

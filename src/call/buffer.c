@@ -6,7 +6,7 @@ int brood_buffer_new(brood_buffer *buffer, size_t size, void **data)
 {
     int error = brood__enter();
     if (error == 0 && size > brood__arena()->limit) error = BROOD_EARENA;
-    uint32_t index;
+    uint32_t index = 0;
     if (error == 0) error = brood__slot_claim(TABLE_BUFFER, brood__self->member, NULL, &index);
     if (error < 0) return error;
     error = brood__pages_allocate(TABLE_BUFFER, index, size);

@@ -68,7 +68,8 @@ static struct chunk_record *other_record(struct chunk_shm *c, uint64_t word)
 static bool all_done(const struct job_shm *job)
 {
     for (uint32_t i = 0; i < job->chunk_count; i++)
-        if (CHUNK_STATE(atomic_load_explicit(&chunk_at(job, i)->word, memory_order_acquire)) != CHUNK_DONE) return false;
+        if (CHUNK_STATE(atomic_load_explicit(&chunk_at(job, i)->word, memory_order_acquire)) != CHUNK_DONE)
+            return false;
     return true;
 }
 
@@ -141,7 +142,8 @@ static int fill(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, co
     bool in_there = a->in_bytes && brood__in_arena(a->in, a->in_bytes);
     bool out_there = a->out_bytes && brood__in_arena(a->out, a->out_bytes);
     size_t chunks = (size_t)job->chunk_count * sizeof(struct chunk_shm);
-    size_t in = in_there ? 0 : (a->in_bytes + 63) & ~(size_t)63, out = out_there ? 0 : (a->out_bytes + 63) & ~(size_t)63;
+    size_t in = in_there ? 0 : (a->in_bytes + 63) & ~(size_t)63,
+           out = out_there ? 0 : (a->out_bytes + 63) & ~(size_t)63;
     size_t codes = a->codes ? n * sizeof(int32_t) : 0;
     brood_buffer buffer;
     void *memory;
@@ -169,7 +171,7 @@ static void give_back(const struct job_shm *job, const struct arrays *a)
         uint64_t next = c->record[CHUNK_RECORD(atomic_load(&((struct chunk_shm *)(uintptr_t)c)->word))].next;
         for (; next < c->end; next++) ((int32_t *)brood__at(job->codes))[next] = BROOD_ECANCELED;
     }
-    if (a->out_bytes && !brood__in_arena(a->out, a->out_bytes)) memcpy(a->out, brood__at(job->out), a->out_bytes);
+    if (a->out && a->out_bytes && !brood__in_arena(a->out, a->out_bytes)) memcpy(a->out, brood__at(job->out), a->out_bytes);
     if (a->codes) memcpy(a->codes, brood__at(job->codes), job->n * sizeof(int));
 }
 
@@ -239,7 +241,8 @@ static int wait_for(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job
 static void cancel(struct job_shm *job)
 {
     uint64_t seen = atomic_load(&job->word);
-    if (JOB_STATE(seen) == JOB_ACTIVE) swap(&job->word, &seen, JOB_WORD(JOB_SERIAL(seen), JOB_CANCELLED, JOB_OWNER(seen)));
+    if (JOB_STATE(seen) == JOB_ACTIVE)
+        swap(&job->word, &seen, JOB_WORD(JOB_SERIAL(seen), JOB_CANCELLED, JOB_OWNER(seen)));
 }
 
 static int answer_of(const struct job_shm *job, const struct arrays *a, brood_report *report)
@@ -257,7 +260,8 @@ static int answer_of(const struct job_shm *job, const struct arrays *a, brood_re
     }
     if (report->failed)
         return brood__fail_with(BROOD_EFAILED, "%zu items failed, the first %llu: %s (%d)", report->failed,
-                                (unsigned long long)report->first_failed.id, report->first_failed.text, report->first_failed.fail);
+                                (unsigned long long)report->first_failed.id, report->first_failed.text,
+                                report->first_failed.fail);
     return 0;
 }
 
@@ -276,7 +280,8 @@ static int begin(struct pool_shm *pool, uint64_t pool_id, const brood_task *task
         return error;
     }
     void *announced = brood__os_announce(&pool->idle);
-    atomic_store(&job->word, JOB_WORD(JOB_SERIAL(filling), JOB_ACTIVE, brood__self->member)); /* the commit; seq_cst: see wake */
+    atomic_store(&job->word,
+                 JOB_WORD(JOB_SERIAL(filling), JOB_ACTIVE, brood__self->member)); /* the commit; seq_cst: see wake */
     brood__pool_wake(pool, (int)(job->chunk_count < pool->workers ? job->chunk_count : pool->workers));
     brood__os_announce(announced);
     return 0;
@@ -296,7 +301,7 @@ int brood_pool_map_task(brood_pool pool, const brood_task *task, const void *in,
     if (o->report) *o->report = (brood_report){0};
     if (n == 0) return brood__pool_usable(p);
     struct arrays a = {in, out, o->codes, n * task->arg_size, n * task->result_size};
-    uint32_t index;
+    uint32_t index = 0;
     error = begin(p, pool.id, task, &a, n, o, &index);
     if (error < 0) return error;
     struct job_shm *job = brood__pool_job(p, index);
@@ -316,8 +321,8 @@ struct kept {
 };
 _Static_assert(sizeof(struct kept) <= sizeof((struct job_shm *)0)->more, "room in the job");
 
-int brood_pool_map_async_task(brood_pool pool, brood_map *map, const brood_task *task, const void *in, void *out, size_t n,
-                              const brood_map_options *options)
+int brood_pool_map_async_task(brood_pool pool, brood_map *map, const brood_task *task, const void *in, void *out,
+                              size_t n, const brood_map_options *options)
 {
     const brood_map_options *o = options ? options : &no_options;
     int error = brood__enter();
@@ -326,7 +331,7 @@ int brood_pool_map_async_task(brood_pool pool, brood_map *map, const brood_task 
     struct pool_shm *p = brood__pool_find(pool.id, &error);
     if (!p) return error;
     struct arrays a = {in, out, o->codes, n * task->arg_size, n * task->result_size};
-    uint32_t index;
+    uint32_t index = 0;
     error = begin(p, pool.id, task, &a, n, o, &index);
     if (error < 0) return error;
     struct job_shm *job = brood__pool_job(p, index);
@@ -400,7 +405,8 @@ static bool turn(struct chunk_shm *c, uint64_t *word, enum chunk_state state)
     return true;
 }
 
-static bool count_failure(struct job_shm *job, struct chunk_shm *c, uint64_t *word, uint64_t item, const struct call *call)
+static bool count_failure(struct job_shm *job, struct chunk_shm *c, uint64_t *word, uint64_t item,
+                          const struct call *call)
 {
     if (job->codes) ((int32_t *)brood__at(job->codes))[item] = BROOD_EFAILED;
     struct chunk_record *r = other_record(c, *word);
@@ -456,7 +462,8 @@ static void finish_cancelled(struct job_shm *job)
 {
     for (uint32_t i = 0; i < job->chunk_count; i++) {
         uint64_t seen = atomic_load(&chunk_at(job, i)->word);
-        if (CHUNK_STATE(seen) == CHUNK_FREE) swap(&chunk_at(job, i)->word, &seen, CHUNK_WORD(CHUNK_DONE, CHUNK_RECORD(seen), 0));
+        if (CHUNK_STATE(seen) == CHUNK_FREE)
+            swap(&chunk_at(job, i)->word, &seen, CHUNK_WORD(CHUNK_DONE, CHUNK_RECORD(seen), 0));
     }
 }
 
@@ -548,7 +555,8 @@ static void lose(struct job_shm *job, struct chunk_shm *c, uint64_t seen, const 
     turn(c, &seen, r->next == c->end ? CHUNK_DONE : CHUNK_FREE);
 }
 
-static void repair_job(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, uint32_t dead, const struct death *death)
+static void repair_job(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, uint32_t dead,
+                       const struct death *death)
 {
     bool some = false;
     for (uint32_t i = 0; i < job->chunk_count; i++) {

@@ -166,8 +166,8 @@ static int check(const brood_pool_options *o)
 }
 
 /* What every worker of this pool is told, as bytes in a buffer of the pool's. */
-static int describe(struct pool_shm *pool, uint64_t pool_id, const brood_pool_options *o, struct preparation *preparation,
-                    struct process_object *object, char directory[4096])
+static int describe(struct pool_shm *pool, uint64_t pool_id, const brood_pool_options *o,
+                    struct preparation *preparation, struct process_object *object, char directory[4096])
 {
     extern char **environ;
     *preparation = brood__prepared;
@@ -175,8 +175,8 @@ static int describe(struct pool_shm *pool, uint64_t pool_id, const brood_pool_op
     preparation->public.method = (brood_start_method)pool->method;
     preparation->public.parent = getpid();
     preparation->public.directory = getcwd(directory, 4096) ? directory : "";
-    *object = (struct process_object){.function_name = "worker", .environment = environ, .worker = true,
-                                      .limits = {.memory = o->memory_limit}};
+    *object = (struct process_object){
+        .function_name = "worker", .environment = environ, .worker = true, .limits = {.memory = o->memory_limit}};
     int error = 0;
     if (o->initializer) {
         error = brood__function_ref(o->initializer, &object->function);
@@ -207,7 +207,8 @@ static int furnish(struct pool_shm *pool, uint32_t index, uint32_t workers)
 {
     if (!pool->slot.body || pool->seat_room < workers) {
         brood__pages_free(TABLE_POOL, index);
-        int error = brood__pages_allocate(TABLE_POOL, index, (workers + 1) * sizeof(struct seat_shm) + JOBS * sizeof(struct job_shm));
+        int error = brood__pages_allocate(TABLE_POOL, index,
+                                          (workers + 1) * sizeof(struct seat_shm) + JOBS * sizeof(struct job_shm));
         if (error < 0) return error;
         pool->seat_room = workers;
         memset(brood__at(pool->slot.body), 0, (workers + 1) * sizeof(struct seat_shm) + JOBS * sizeof(struct job_shm));
@@ -298,8 +299,7 @@ static int shut(brood_pool pool, uint32_t state)
     struct pool_shm *p = brood__pool_find(pool.id, &error);
     if (!p) return error;
     uint32_t seen = atomic_load(&p->state);
-    while (seen < state && !atomic_compare_exchange_weak(&p->state, &seen, state)) {
-    }
+    while (seen < state && !atomic_compare_exchange_weak(&p->state, &seen, state)) {}
     void *announced;
     if (brood__monitor_enter(&p->idle, &announced) >= 0) {
         p->idle.flags[MONITOR_ASLEEP] = 1;
@@ -324,7 +324,8 @@ int brood_pool_join(brood_pool pool, int timeout)
     if (error < 0) return error;
     struct pool_shm *p = brood__pool_find(pool.id, &error);
     if (!p) return error;
-    if (atomic_load(&p->state) == POOL_OPEN) return brood__fail_with(BROOD_EINVAL, "close or terminate the pool before join");
+    if (atomic_load(&p->state) == POOL_OPEN)
+        return brood__fail_with(BROOD_EINVAL, "close or terminate the pool before join");
     int64_t deadline = brood__os_deadline(timeout);
     void *announced = brood__os_announce(&p->gone);
     bool late = timeout == 0;

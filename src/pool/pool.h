@@ -26,8 +26,8 @@
  */
 struct seat_shm {
     _Atomic uint32_t member;
-    _Atomic uint32_t items;    /* run by the present worker; SEAT_STARTING until its initializer is done */
-    _Atomic uint64_t inside;   /* JOB_INSIDE(index, serial), 0: none */
+    _Atomic uint32_t items;  /* run by the present worker; SEAT_STARTING until its initializer is done */
+    _Atomic uint64_t inside; /* JOB_INSIDE(index, serial), 0: none */
     uint64_t reserved[6];
 };
 _Static_assert(sizeof(struct seat_shm) == 64, "one cache line each");
@@ -43,24 +43,24 @@ _Static_assert(sizeof(struct seat_shm) == 64, "one cache line each");
  * bell: who waits for the answer sleeps on it (0 or OS_WAITERS).
  */
 enum task_state { TASK_FREE, TASK_FILLING, TASK_QUEUED, TASK_RUNNING, TASK_DONE, TASK_ORPHAN, TASK_GARBAGE };
-#define TASK_WORD(serial, state, attempt, owner)                                                               \
+#define TASK_WORD(serial, state, attempt, owner) \
     ((uint64_t)(serial) << 32 | (uint64_t)(state) << 24 | (uint64_t)(attempt) << 16 | (uint64_t)(owner))
 #define TASK_SERIAL(word) ((uint32_t)((word) >> 32))
 #define TASK_STATE(word) ((enum task_state)((word) >> 24 & 0xff))
 #define TASK_ATTEMPT(word) ((uint32_t)((word) >> 16 & 0xff))
-#define TASK_OWNER(word) ((uint32_t)((word) & 0xffff))
+#define TASK_OWNER(word) ((uint32_t)((word)&0xffff))
 
 #define TASK_INLINE 96u
 struct task_shm {
     _Atomic uint64_t word;
     os_word bell;
-    uint32_t submitter;   /* index of the member that holds the future */
+    uint32_t submitter; /* index of the member that holds the future */
     uint64_t bell_space[2];
     struct os_robust_node *robust_previous;
     struct os_robust_node robust; /* 32 bytes behind bell */
     function_ref function;
     uint64_t arg_size;
-    uint64_t arg_buffer;    /* handle, 0: the argument is inline */
+    uint64_t arg_buffer; /* handle, 0: the argument is inline */
     uint64_t result_size;
     uint64_t result_buffer; /* likewise */
     int32_t code;           /* outcome, when DONE */
@@ -100,10 +100,10 @@ struct job_shm {
     struct os_robust_node robust;
     function_ref function;
     uint64_t n, arg_size, result_size;
-    uint64_t in, out;     /* offsets of the arrays */
-    uint64_t codes;       /* offset of int32_t[n], 0: not wanted */
-    uint64_t chunks;      /* offset of chunk_shm[chunk_count] */
-    uint64_t memory;      /* handle of the buffer with chunks and copies */
+    uint64_t in, out; /* offsets of the arrays */
+    uint64_t codes;   /* offset of int32_t[n], 0: not wanted */
+    uint64_t chunks;  /* offset of chunk_shm[chunk_count] */
+    uint64_t memory;  /* handle of the buffer with chunks and copies */
     uint32_t chunk_count;
     _Atomic uint32_t hint; /* chunks before it are not FREE */
     uint64_t more[16];
@@ -122,7 +122,7 @@ enum chunk_state { CHUNK_FREE, CHUNK_RUNNING, CHUNK_DONE };
 #define CHUNK_WORD(state, record, owner) ((uint64_t)(state) << 24 | (uint64_t)(record) << 16 | (uint64_t)(owner))
 #define CHUNK_STATE(word) ((enum chunk_state)((word) >> 24 & 0xff))
 #define CHUNK_RECORD(word) ((uint32_t)((word) >> 16 & 1))
-#define CHUNK_OWNER(word) ((uint32_t)((word) & 0xffff))
+#define CHUNK_OWNER(word) ((uint32_t)((word)&0xffff))
 struct chunk_record {
     uint64_t next;
     uint32_t failed, lost;
@@ -143,27 +143,27 @@ struct chunk_shm {
  */
 enum pool_state { POOL_OPEN, POOL_CLOSED, POOL_TERMINATED };
 struct pool_shm {
-    struct slot_shm slot;          /* body: seats, then jobs */
+    struct slot_shm slot; /* body: seats, then jobs */
     char name[32];
-    uint32_t workers;              /* seats in use */
-    uint32_t seat_room;            /* seats that the body has room for */
+    uint32_t workers;   /* seats in use */
+    uint32_t seat_room; /* seats that the body has room for */
     uint32_t max_tasks_per_child;
     uint32_t max_pending;
     uint32_t method;
-    _Atomic uint32_t state;        /* enum pool_state, only rises; by any member */
-    _Atomic int32_t broken;        /* why workers can't start; by the supervisor, once; 0: they can */
-    _Atomic uint32_t polled;       /* someone has a bell for this pool */
-    uint64_t template_member;      /* fork: handle of the template */
-    uint64_t preparation;          /* handle of the buffer with the workers' preparation */
+    _Atomic uint32_t state;   /* enum pool_state, only rises; by any member */
+    _Atomic int32_t broken;   /* why workers can't start; by the supervisor, once; 0: they can */
+    _Atomic uint32_t polled;  /* someone has a bell for this pool */
+    uint64_t template_member; /* fork: handle of the template */
+    uint64_t preparation;     /* handle of the buffer with the workers' preparation */
     uint64_t preparation_size;
-    _Atomic uint32_t slots;        /* task slots that there are */
-    _Atomic uint32_t submit_at;    /* hints: where to look for a free slot, for a queued one */
+    _Atomic uint32_t slots;     /* task slots that there are */
+    _Atomic uint32_t submit_at; /* hints: where to look for a free slot, for a queued one */
     _Atomic uint32_t claim_at;
-    _Atomic uint32_t joiners;      /* joiners sleep on `gone` */
-    uint64_t segment[SEGMENTS];    /* handles of buffers */
-    struct latch_shm idle;         /* a monitor: workers without work sleep here */
-    struct latch_shm gone;         /* only its word: who waits for the workers to leave; 0 or OS_WAITERS */
-    struct latch_shm latch;        /* guards the growth of segments */
+    _Atomic uint32_t joiners;   /* joiners sleep on `gone` */
+    uint64_t segment[SEGMENTS]; /* handles of buffers */
+    struct latch_shm idle;      /* a monitor: workers without work sleep here */
+    struct latch_shm gone;      /* only its word: who waits for the workers to leave; 0 or OS_WAITERS */
+    struct latch_shm latch;     /* guards the growth of segments */
     char broken_detail[160];
 };
 _Static_assert(sizeof(struct pool_shm) <= 1024, "its table");

@@ -63,7 +63,8 @@ static struct record *record_of(uint32_t index, uint64_t word)
 {
     struct record *r = &records[index];
     if (r->known && r->generation != SLOT_GENERATION(word)) forget(r);
-    if (!r->known) *r = (struct record){.generation = SLOT_GENERATION(word), .known = true, .standard = {0, 1, 2}, .channel = -1};
+    if (!r->known)
+        *r = (struct record){.generation = SLOT_GENERATION(word), .known = true, .standard = {0, 1, 2}, .channel = -1};
     return r;
 }
 
@@ -74,7 +75,8 @@ static bool ring(struct pool_shm *pool, uint64_t pool_id)
 {
     bool sure = brood__monitor_ring(&pool->idle);
     brood__os_futex_clear_and_wake(&pool->gone.word);
-    for (uint32_t i = 0; pool->slot.body && i < JOBS; i++) brood__os_futex_clear_and_wake(&brood__pool_job(pool, i)->bell);
+    for (uint32_t i = 0; pool->slot.body && i < JOBS; i++)
+        brood__os_futex_clear_and_wake(&brood__pool_job(pool, i)->bell);
     uint32_t slots = atomic_load(&pool->slots);
     for (uint32_t i = 0; i < slots; i++) {
         struct task_shm *t = brood__pool_task(pool, i);
@@ -96,7 +98,8 @@ static void ring_all(void)
 static void break_pool(struct pool_shm *pool, uint64_t pool_id, int code, const char *detail)
 {
     if (atomic_load(&pool->broken)) return;
-    snprintf(pool->broken_detail, sizeof pool->broken_detail, "%s", detail && detail[0] ? detail : brood_strerror(code));
+    snprintf(pool->broken_detail, sizeof pool->broken_detail, "%s",
+             detail && detail[0] ? detail : brood_strerror(code));
     atomic_store(&pool->broken, code);
     ring(pool, pool_id);
 }
@@ -120,10 +123,12 @@ static void start_worker(struct pool_shm *pool, uint64_t pool_id, uint32_t seat,
         count_failure(pool, pool_id, r, error, NULL);
         return;
     }
-    struct member_shm *m = brood__member_at(member), *owner = brood__member_at(SLOT_OWNER(atomic_load(&pool->slot.word)));
+    struct member_shm *m = brood__member_at(member),
+                      *owner = brood__member_at(SLOT_OWNER(atomic_load(&pool->slot.word)));
     m->pool = pool_id;
     m->seat = seat;
-    m->parent = HANDLE(TABLE_MEMBER, SLOT_OWNER(atomic_load(&pool->slot.word)), SLOT_GENERATION(atomic_load(&owner->slot.word)));
+    m->parent = HANDLE(TABLE_MEMBER, SLOT_OWNER(atomic_load(&pool->slot.word)),
+                       SLOT_GENERATION(atomic_load(&owner->slot.word)));
     atomic_store(&m->released, 1); /* nobody holds a worker's handle: the slot is free once it is repaired */
     atomic_store(&brood__pool_seat(pool, seat)->items, SEAT_STARTING);
     atomic_store(&brood__pool_seat(pool, seat)->member, member);
@@ -159,8 +164,9 @@ void brood__pool_death(const struct pool_shm *pool, uint32_t dead, struct death 
 {
     const struct member_shm *m = brood__member_at(dead);
     uint32_t ended = atomic_load(&((struct member_shm *)(uintptr_t)m)->ended);
-    *death = (struct death){.code = atomic_load(&((struct pool_shm *)(uintptr_t)pool)->state) == POOL_TERMINATED ? BROOD_ECANCELED
-                                                                                                             : BROOD_ELOST,
+    *death = (struct death){.code = atomic_load(&((struct pool_shm *)(uintptr_t)pool)->state) == POOL_TERMINATED
+                                        ? BROOD_ECANCELED
+                                        : BROOD_ELOST,
                             .pid = m->pid};
     int value = (int)(ended & 0xffff);
     if ((ended >> 16 & 0xff) == ENDED_SIGNAL) death->signal = value;
@@ -176,8 +182,10 @@ static void settle_buffers(uint32_t dead)
         uint64_t word = atomic_load(&b->slot.word);
         if ((unsigned)SLOT_STATE(word) != BUFFER_ATTACHED || SLOT_OWNER(word) != dead) continue;
         uint64_t id = HANDLE(TABLE_BUFFER, i, SLOT_GENERATION(word));
-        bool there = b->position % 8 == 0 && b->position < brood__arena()->size - 8 && *(uint64_t *)brood__at(b->position) == id;
-        uint64_t to = there ? SLOT_WORD(SLOT_GENERATION(word), BUFFER_ATTACHED, 0) : SLOT_WORD(SLOT_GENERATION(word), SLOT_GARBAGE, 0);
+        bool there =
+            b->position % 8 == 0 && b->position < brood__arena()->size - 8 && *(uint64_t *)brood__at(b->position) == id;
+        uint64_t to = there ? SLOT_WORD(SLOT_GENERATION(word), BUFFER_ATTACHED, 0)
+                            : SLOT_WORD(SLOT_GENERATION(word), SLOT_GARBAGE, 0);
         atomic_compare_exchange_strong(&b->slot.word, &word, to);
     }
 }
@@ -219,7 +227,8 @@ static void ended(uint32_t dead)
     if (HANDLE_TABLE(m->pool) != TABLE_POOL || index == 0 || index >= pool_count()) return;
     struct pool_shm *pool = brood__pool_find(m->pool, &error);
     if (m->role == ROLE_TEMPLATE) {
-        if (pool && atomic_load(&pool->state) == POOL_OPEN) break_pool(pool, m->pool, BROOD_ELOST, "the pool's template was ended");
+        if (pool && atomic_load(&pool->state) == POOL_OPEN)
+            break_pool(pool, m->pool, BROOD_ELOST, "the pool's template was ended");
         return;
     }
     struct seat_shm *seat = brood__pool_seat(at(index), m->seat);
@@ -235,7 +244,8 @@ static void ended(uint32_t dead)
         r->failed = 0;
     else if (!killed) /* a stranger's kill says nothing about the next worker */
         count_failure(pool, m->pool, r, (how & 0xffff) == EXIT_INITIALIZER ? BROOD_EINIT : BROOD_ESTART,
-                      (how & 0xffff) == EXIT_INITIALIZER ? "the initializer called brood_fail" : "workers end before their first task");
+                      (how & 0xffff) == EXIT_INITIALIZER ? "the initializer called brood_fail"
+                                                         : "workers end before their first task");
 }
 
 /* ------------------------------------------------------------------------------------------------------------- pools */
@@ -283,7 +293,8 @@ static int64_t manage_pool(uint32_t index)
         end_workers(pool);
         if (state == POOL_TERMINATED) end_template(pool);
     }
-    bool work = state == POOL_CLOSED && (brood__map_any(pool, brood__pool_seat(pool, pool->seat_room)) || brood__task_any(pool));
+    bool work = state == POOL_CLOSED &&
+                (brood__map_any(pool, brood__pool_seat(pool, pool->seat_room)) || brood__task_any(pool));
     if (state != POOL_OPEN && empty == pool->workers && !work && !r->told) {
         end_template(pool);
         ring(pool, pool_id);

@@ -9,9 +9,9 @@ extern const struct area brood__pool_area;
 
 /* What a template and the supervisor say to each other, one message each (SOCK_SEQPACKET). */
 enum template_kind {
-    TEMPLATE_FORK,    /* to it: fork a worker into this member's slot */
-    TEMPLATE_FORKED,  /* from it: value is the pid, or -errno */
-    TEMPLATE_ENDED,   /* from it: that worker has ended: value is its status, or -signal */
+    TEMPLATE_FORK,   /* to it: fork a worker into this member's slot */
+    TEMPLATE_FORKED, /* from it: value is the pid, or -errno */
+    TEMPLATE_ENDED,  /* from it: that worker has ended: value is its status, or -signal */
 };
 struct template_message {
     uint32_t kind;

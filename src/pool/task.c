@@ -139,11 +139,12 @@ int brood_pool_submit_task(brood_pool pool, brood_future *future, const brood_ta
 {
     int error = brood__enter();
     if (error < 0) return error;
-    if (task && task->arg_size && !arg) return BROOD_EINVAL;
+    if (!task || task->magic != BROOD_TASK_MAGIC) return BROOD_ETASK;
+    if (task->arg_size && !arg) return BROOD_EINVAL;
     struct pool_shm *p = brood__pool_find(pool.id, &error);
     if (!p) return error;
     error = brood__pool_usable(p);
-    function_ref function;
+    function_ref function = 0;
     if (error == 0) error = brood__function_ref(task, &function);
     uint32_t slot = 0;
     if (error == 0) error = allocate(p, pool.id, &slot);
@@ -172,7 +173,7 @@ static int find(brood_future future, struct pool_shm **pool, struct task_shm **t
     int error = brood__enter();
     if (error < 0) return error;
     *pool = brood__pool_find(future.pool, &error);
-    if (!*pool) return error;
+    if (!*pool) return error < 0 ? error : BROOD_ESTALE;
     uint32_t slot = FUTURE_SLOT(future.serial);
     if (slot >= atomic_load_explicit(&(*pool)->slots, memory_order_acquire)) return BROOD_ESTALE;
     *task = brood__pool_task(*pool, slot);
@@ -194,8 +195,8 @@ static int answered(const struct task_shm *t, brood_future future)
 
 int brood_future_done(brood_future future)
 {
-    struct pool_shm *pool;
-    struct task_shm *t;
+    struct pool_shm *pool = NULL;
+    struct task_shm *t = NULL;
     int error = find(future, &pool, &t);
     return error < 0 ? error : answered(t, future);
 }
@@ -221,7 +222,8 @@ static int wait_for(struct pool_shm *pool, struct task_shm *t, brood_future futu
             brood__relax(n++);
             continue;
         }
-        atomic_exchange(&t->bell, OS_WAITERS); /* seq_cst: armed before the look; pairs with the worker's DONE before its look */
+        atomic_exchange(&t->bell,
+                        OS_WAITERS); /* seq_cst: armed before the look; pairs with the worker's DONE before its look */
         result = answered(t, future);
         if (result == 0) result = hopeless(pool);
         if (result != 0) break;
@@ -247,8 +249,8 @@ static void describe(const struct task_shm *t, brood_future future, brood_outcom
 
 static int get(brood_future future, brood_bytes *result, int timeout, brood_outcome *outcome)
 {
-    struct pool_shm *pool;
-    struct task_shm *t;
+    struct pool_shm *pool = NULL;
+    struct task_shm *t = NULL;
     int error = find(future, &pool, &t);
     if (error == 0) error = wait_for(pool, t, future, timeout);
     if (error == BROOD_EAGAIN && atomic_load(&pool->polled)) { /* as a queue: quiet the bell, arm, look once more */
@@ -260,7 +262,8 @@ static int get(brood_future future, brood_bytes *result, int timeout, brood_outc
     if (t->code < 0) {
         if (t->code == BROOD_EFAILED) brood__fail_with(t->code, "%s (%d)", t->result, t->fail);
         if (t->code == BROOD_ELOST && t->signal)
-            brood__fail_with(t->code, "the worker (pid %d) was ended by signal %d (%s)", t->pid, t->signal, strsignal(t->signal));
+            brood__fail_with(t->code, "the worker (pid %d) was ended by signal %d (%s)", t->pid, t->signal,
+                             strsignal(t->signal));
         else if (t->code == BROOD_ELOST)
             brood__fail_with(t->code, "the worker (pid %d) exited with code %d", t->pid, t->status);
         return t->code;
@@ -278,7 +281,7 @@ int brood_future_bytes(brood_future future, brood_bytes *result, int timeout, br
 
 int brood_future_get(brood_future future, void *result, int timeout, brood_outcome *outcome)
 {
-    brood_bytes bytes;
+    brood_bytes bytes = {NULL, 0};
     int error = get(future, &bytes, timeout, outcome);
     if (error == 0 && result && bytes.size) memcpy(result, bytes.data, bytes.size);
     return error;
@@ -286,8 +289,8 @@ int brood_future_get(brood_future future, void *result, int timeout, brood_outco
 
 int brood_future_free(brood_future future)
 {
-    struct pool_shm *pool;
-    struct task_shm *t;
+    struct pool_shm *pool = NULL;
+    struct task_shm *t = NULL;
     int error = find(future, &pool, &t);
     if (error < 0) return error;
     uint64_t seen = atomic_load_explicit(&t->word, memory_order_acquire);
@@ -300,7 +303,8 @@ int brood_future_free(brood_future future)
             release(t);
             return 0;
         case TASK_RUNNING:
-            if (!swap(t, &seen, TASK_WORD(TASK_SERIAL(seen), TASK_ORPHAN, TASK_ATTEMPT(seen), TASK_OWNER(seen)))) continue;
+            if (!swap(t, &seen, TASK_WORD(TASK_SERIAL(seen), TASK_ORPHAN, TASK_ATTEMPT(seen), TASK_OWNER(seen))))
+                continue;
             return 0;
         default: return BROOD_ESTALE;
         }

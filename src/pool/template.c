@@ -25,7 +25,8 @@ struct child {
 };
 static struct child *children;
 
-struct template {
+struct template
+{
     uint64_t pool_id;
     const struct preparation *preparation;
     const struct process_object *object;
@@ -74,8 +75,8 @@ static void fork_worker(struct template *t, uint32_t member)
     if (pid > 0) {
         struct os_process process = {pid, 0};
         *c = (struct child){children, member, -1};
-        int error = brood__os_process_open(&process, &c->pidfd);
-        if (error >= 0) error = brood__os_poller_add(t->poller, c->pidfd, member);
+        /* Without a descriptor for it, its end is seen by the supervisor and its status is not known. */
+        if (brood__os_process_open(&process, &c->pidfd) >= 0) brood__os_poller_add(t->poller, c->pidfd, member);
         children = c;
         say(t->channel, TEMPLATE_FORKED, member, (int)pid);
     } else {
@@ -179,7 +180,8 @@ int brood__template_new(uint64_t pool_id, const struct preparation *preparation,
     brood__os_close(&report[1]);
     error = pid < 0 ? brood__fail_with((int)pid, "fork failed: %s", brood_strerror((int)pid))
                     : brood__report_receive(report[0], brood__os_deadline(brood__arena()->start_timeout));
-    if (error == 0) error = brood__supervisor_request(&(struct request){.kind = REQUEST_WATCH, .member = member}, NULL, 0);
+    if (error == 0)
+        error = brood__supervisor_request(&(struct request){.kind = REQUEST_WATCH, .member = member}, NULL, 0);
     brood__os_close(&report[0]);
     if (error < 0) {
         brood__os_close(&ends[1]);

@@ -17,8 +17,8 @@ uint32_t brood__stdio_open(void)
     return open;
 }
 
-int brood__hello_send(int channel, const struct hello *hello, const int *passed, size_t passed_count,
-                      const void *bytes, int64_t deadline)
+int brood__hello_send(int channel, const struct hello *hello, const int *passed, size_t passed_count, const void *bytes,
+                      int64_t deadline)
 {
     int fds[OS_MAX_FDS];
     size_t n = 0;
@@ -45,13 +45,15 @@ int brood__report_receive(int channel, int64_t deadline)
     int error = brood__os_read_all(channel, &report, sizeof report, deadline);
     if (error == -ETIMEDOUT) return BROOD_ETIMEDOUT;
     if (error == -EPIPE)
-        return brood__fail_with(BROOD_ENOINIT, "the started program ended, or closed its channel, without calling brood_init");
+        return brood__fail_with(BROOD_ENOINIT,
+                                "the started program ended, or closed its channel, without calling brood_init");
     if (error < 0) return error;
     report.detail[sizeof report.detail - 1] = 0;
     if (report.magic != REPORT_MAGIC) return brood__fail_with(BROOD_ECORRUPT, "a report that no child of Brood sends");
     if (report.code == 0) return 0;
     if (report.detail[0]) return brood__fail_with(report.code, "%s", report.detail);
     if (report.step)
-        return brood__fail_with(report.code, "%s failed: %s", brood__os_step_name(report.step), brood_strerror(-report.error));
+        return brood__fail_with(report.code, "%s failed: %s", brood__os_step_name(report.step),
+                                brood_strerror(-report.error));
     return brood__fail_with(report.code, "%s", brood_strerror(report.code));
 }

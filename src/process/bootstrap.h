@@ -31,16 +31,16 @@ struct hello {
 #define REPORT_MAGIC 0x74726f70657262ull
 struct report {
     uint64_t magic;
-    int32_t code; /* 0: the function was found and runs now */
-    int32_t step; /* enum os_step, for BROOD_EEXEC and BROOD_ESTART */
+    int32_t code;  /* 0: the function was found and runs now */
+    int32_t step;  /* enum os_step, for BROOD_EEXEC and BROOD_ESTART */
     int32_t error; /* the errno of the step */
     int32_t reserved;
     char detail[200];
 };
 
 /* Send hello, descriptors and bytes; deadline for all.  0, -EPIPE (the child has gone), -ETIMEDOUT. */
-int brood__hello_send(int channel, const struct hello *hello, const int *passed, size_t passed_count,
-                      const void *bytes, int64_t deadline);
+int brood__hello_send(int channel, const struct hello *hello, const int *passed, size_t passed_count, const void *bytes,
+                      int64_t deadline);
 /* Send a report; never blocks for long, errors are ignored: the other side then sees the end of the channel. */
 void brood__report_send(int channel, int code, int step, int error, const char *detail);
 /* Receive it: its code, with this thread's detail set; BROOD_ENOINIT, BROOD_ETIMEDOUT. */

@@ -33,7 +33,8 @@ static int execute(uint32_t epoch)
     if (error >= 0 || error == -EPIPE) error = brood__report_receive(ends[0], deadline);
     brood__os_close(&ends[0]);
     if (error == BROOD_ETIMEDOUT)
-        error = brood__fail_with(BROOD_ENOINIT, "the program did not report in time: does its main call brood_init first?");
+        error =
+            brood__fail_with(BROOD_ENOINIT, "the program did not report in time: does its main call brood_init first?");
     return error;
 }
 

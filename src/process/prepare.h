@@ -33,14 +33,14 @@ struct preparation {
 /* The process object: what to run, and how to stand when it runs. */
 struct process_object {
     function_ref function;
-    const char *function_name;       /* for messages only; NULL arrives as an empty one */
-    const void *arg;                 /* as read: aligned for any type; NULL if arg_size is 0 */
+    const char *function_name; /* for messages only; NULL arrives as an empty one */
+    const void *arg;           /* as read: aligned for any type; NULL if arg_size is 0 */
     size_t arg_size;
-    char *const *environment;        /* NULL: leave it as it is */
-    size_t descriptor_count;         /* the numbers the passed descriptors get, in the order they were sent; distinct */
-    int descriptors[OS_MAX_FDS];     /* at most PREPARE_DESCRIPTORS of them */
-    struct os_limits limits;         /* cpus as cpu_count ints, at most PREPARE_CPUS */
-    bool worker;                     /* a pool's worker: function is its initializer, or 0 */
+    char *const *environment;    /* NULL: leave it as it is */
+    size_t descriptor_count;     /* the numbers the passed descriptors get, in the order they were sent; distinct */
+    int descriptors[OS_MAX_FDS]; /* at most PREPARE_DESCRIPTORS of them */
+    struct os_limits limits;     /* cpus as cpu_count ints, at most PREPARE_CPUS */
+    bool worker;                 /* a pool's worker: function is its initializer, or 0 */
 };
 
 /*

@@ -53,9 +53,11 @@ static int describe(const brood_process_options *o, const brood_task *task, cons
     object->environment = o->environment ? o->environment : environ;
     object->descriptor_count = o->descriptor_count;
     for (size_t i = 0; i < o->descriptor_count; i++) object->descriptors[i] = o->descriptors[i].to;
-    object->limits = (struct os_limits){
-        .memory = o->memory_limit, .cpu_seconds = o->cpu_seconds, .core_dump = o->core_dump, .cpu_count = o->cpu_count,
-        .cpus = o->cpus};
+    object->limits = (struct os_limits){.memory = o->memory_limit,
+                                        .cpu_seconds = o->cpu_seconds,
+                                        .core_dump = o->core_dump,
+                                        .cpu_count = o->cpu_count,
+                                        .cpus = o->cpus};
     *preparation = brood__prepared;
     preparation->public.name = name;
     preparation->public.parent = getpid();
@@ -71,7 +73,8 @@ static int await_report(int channel, int64_t deadline)
         if (brood__os_wait_readable(channel, turn < deadline ? turn : deadline))
             return brood__report_receive(channel, deadline);
         if (brood__os_now() >= deadline)
-            return brood__fail_with(BROOD_ENOINIT, "the program did not report in time: does its main call brood_init first?");
+            return brood__fail_with(BROOD_ENOINIT,
+                                    "the program did not report in time: does its main call brood_init first?");
         int error = brood__supervisor_ensure(NULL);
         if (error < 0) return error;
     }
@@ -87,8 +90,12 @@ static int start_elsewhere(uint32_t member, brood_start_method method, const str
     if (error < 0) return error;
     int passed[OS_MAX_FDS], ends[2];
     size_t n = 0;
-    struct hello hello = {.magic = HELLO_MAGIC, .kind = HELLO_PROCESS, .member = member, .method = (uint32_t)method,
-                          .stdio = brood__stdio_open(), .size = size};
+    struct hello hello = {.magic = HELLO_MAGIC,
+                          .kind = HELLO_PROCESS,
+                          .member = member,
+                          .method = (uint32_t)method,
+                          .stdio = brood__stdio_open(),
+                          .size = size};
     for (int fd = 0; fd < 3; fd++)
         if (hello.stdio & 1u << fd) passed[n++] = fd;
     for (size_t i = 0; i < o->descriptor_count; i++) passed[n++] = o->descriptors[i].from;
@@ -160,7 +167,8 @@ static int start_by_fork(uint32_t member, const struct preparation *preparation,
         error = brood__fail_with((int)pid, "fork failed: %s", brood_strerror((int)pid));
     } else {
         error = brood__report_receive(ends[0], deadline);
-        if (error == 0) error = brood__supervisor_request(&(struct request){.kind = REQUEST_WATCH, .member = member}, NULL, 0);
+        if (error == 0)
+            error = brood__supervisor_request(&(struct request){.kind = REQUEST_WATCH, .member = member}, NULL, 0);
         if (error < 0) { /* it has not become a member, or nobody would watch it */
             struct os_process child = {pid, 0};
             int pidfd, value;
@@ -203,14 +211,13 @@ int brood_process_start_task(brood_process *process, const brood_process_options
     struct process_object object = {0};
     error = describe(o, task, arg, name, directory, &preparation, &object);
     preparation.public.method = method;
-    uint32_t member;
+    uint32_t member = 0;
     if (error == 0) error = brood__member_claim(name, ROLE_PROCESS, method, o->daemon, &member);
     if (error < 0) return error;
     uint32_t generation = SLOT_GENERATION(atomic_load(&brood__member_at(member)->slot.word));
     int64_t deadline = brood__os_deadline(o->start_timeout ? o->start_timeout : brood__arena()->start_timeout);
-    error = method == BROOD_START_FORK
-                ? start_by_fork(member, &preparation, &object, deadline)
-                : start_elsewhere(member, method, &preparation, &object, o, deadline);
+    error = method == BROOD_START_FORK ? start_by_fork(member, &preparation, &object, deadline)
+                                       : start_elsewhere(member, method, &preparation, &object, o, deadline);
     if (error < 0) {
         brood__process_discard(member);
         return error;

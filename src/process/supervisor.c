@@ -267,8 +267,8 @@ static void start_request(const struct request *request, int *fds, size_t count)
 int brood__supervisor_start(uint32_t member, brood_start_method method, const int stdio_fds[3], const void *bytes,
                             size_t size)
 {
-    struct hello hello = {.magic = HELLO_MAGIC, .kind = HELLO_PROCESS, .member = member, .method = (uint32_t)method,
-                          .size = size};
+    struct hello hello = {
+        .magic = HELLO_MAGIC, .kind = HELLO_PROCESS, .member = member, .method = (uint32_t)method, .size = size};
     int passed[3], ends[2];
     size_t n = 0;
     if (!at_home(member)) return -ENOMEM;
@@ -382,9 +382,13 @@ static void dispatch(uint64_t tag)
     uint32_t value = (uint32_t)tag;
     switch ((enum tag_kind)(tag >> 56)) {
     case TAG_LISTENER: accept_one(); break;
-    case TAG_MEMBER: if (watched[value].pidfd >= 0) ended(value); break;
+    case TAG_MEMBER:
+        if (watched[value].pidfd >= 0) ended(value);
+        break;
     case TAG_REQUEST: serve((int)value); break;
-    case TAG_REPORT: if (watched[value].report >= 0) report(value); break;
+    case TAG_REPORT:
+        if (watched[value].report >= 0) report(value);
+        break;
     case TAG_AREA: area_readable((int)value); break;
     }
 }

@@ -19,7 +19,7 @@ enum supervisor_state { SUPERVISOR_NONE, SUPERVISOR_STARTING, SUPERVISOR_RUNNING
 #define SUPERVISOR_WORD(epoch, state, starter) ((uint64_t)(epoch) << 32 | (uint64_t)(state) << 16 | (uint64_t)(starter))
 #define SUPERVISOR_EPOCH(word) ((uint32_t)((word) >> 32))
 #define SUPERVISOR_STATE(word) ((enum supervisor_state)((word) >> 16 & 0xff))
-#define SUPERVISOR_STARTER(word) ((uint32_t)((word) & 0xffff))
+#define SUPERVISOR_STARTER(word) ((uint32_t)((word)&0xffff))
 
 /* Requests: one message each over a connection of its own; no answer but by what it brings about. */
 enum request_kind { REQUEST_START, REQUEST_WATCH, REQUEST_POOL, REQUEST_END };
@@ -62,14 +62,14 @@ void brood__supervisor_kill(uint32_t member);
  * the supervisor's own.  NULL where an area has nothing to do.
  */
 struct area {
-    bool (*repair)(uint32_t dead);   /* undo what the dead held; false: not all could be had now, ask again soon */
-    void (*ring_all)(void);          /* wake whoever sleeps: by a new supervisor, for what the last one may have owed */
-    void (*ended)(uint32_t dead);    /* after all repairs */
-    void (*started)(uint32_t member, int code, const char *detail); /* a report of brood__supervisor_start */
+    bool (*repair)(uint32_t dead); /* undo what the dead held; false: not all could be had now, ask again soon */
+    void (*ring_all)(void);        /* wake whoever sleeps: by a new supervisor, for what the last one may have owed */
+    void (*ended)(uint32_t dead);  /* after all repairs */
+    void (*started)(uint32_t member, int code, const char *detail);         /* a report of brood__supervisor_start */
     void (*request)(const struct request *request, int *fds, size_t count); /* REQUEST_POOL; takes the fds */
     void (*readable)(int fd, uint64_t argument);
     int (*work)(const brood_task *initializer, const void *arg, size_t arg_size); /* in a worker: its life */
-    int64_t (*manage)(void);         /* after each turn: what is due; returns when it wants the next at the latest */
+    int64_t (*manage)(void); /* after each turn: what is due; returns when it wants the next at the latest */
 };
 extern const struct area *const brood__areas[]; /* NULL at the end; in src/brood.c */
 

@@ -99,7 +99,7 @@ int brood_queue_free(brood_queue queue)
 int brood_queue_close(brood_queue queue)
 {
     struct queue_shm *q;
-    void *announced;
+    void *announced = NULL;
     int error = find(queue, &q);
     if (error == 0) error = brood__ring_enter(q, &announced);
     if (error < 0) return error;
@@ -199,7 +199,8 @@ static int get_copy(brood_queue queue, struct copy *c, int timeout)
     if (c->sink.received) {
         struct buffer_shm *b = c->sink.received;
         memcpy(c->data, brood__at(b->slot.body), c->size);
-        brood__buffer_drop(HANDLE(TABLE_BUFFER, (brood__offset(b) - brood__arena()->tables[TABLE_BUFFER].offset) / sizeof *b,
+        brood__buffer_drop(HANDLE(TABLE_BUFFER,
+                                  (brood__offset(b) - brood__arena()->tables[TABLE_BUFFER].offset) / sizeof *b,
                                   SLOT_GENERATION(atomic_load(&b->slot.word))));
     }
     return 0;
@@ -363,16 +364,20 @@ static bool settle(struct buffer_shm *b, uint64_t word)
 {
     uint32_t index = HANDLE_INDEX(b->carrier), generation = SLOT_GENERATION(word);
     int committed = -2; /* no such queue any more */
-    if (HANDLE_TABLE(b->carrier) == TABLE_QUEUE && index && index < atomic_load(&brood__arena()->tables[TABLE_QUEUE].used)) {
+    if (HANDLE_TABLE(b->carrier) == TABLE_QUEUE && index &&
+        index < atomic_load(&brood__arena()->tables[TABLE_QUEUE].used)) {
         uint64_t slot = atomic_load(&at(index)->slot.word);
-        if (SLOT_GENERATION(slot) == HANDLE_GENERATION(b->carrier) && SLOT_STATE(slot) != SLOT_FREE && at(index)->slot.body)
-            committed = (unsigned)SLOT_STATE(word) == BUFFER_TRANSIT ? brood__ring_put_committed(at(index), b->position)
-                                                                     : brood__ring_get_committed(at(index), b->position);
+        if (SLOT_GENERATION(slot) == HANDLE_GENERATION(b->carrier) && SLOT_STATE(slot) != SLOT_FREE &&
+            at(index)->slot.body)
+            committed = (unsigned)SLOT_STATE(word) == BUFFER_TRANSIT
+                            ? brood__ring_put_committed(at(index), b->position)
+                            : brood__ring_get_committed(at(index), b->position);
     }
     if (committed == -1) return false;
     bool queues = (unsigned)SLOT_STATE(word) == BUFFER_TRANSIT ? committed == 1 : committed == 0;
     uint64_t to = queues ? SLOT_WORD(generation, BUFFER_TRANSIT, 0) : SLOT_WORD(generation, SLOT_GARBAGE, 0);
-    atomic_compare_exchange_strong(&b->slot.word, &word, to); /* lost: a consumer took it, and it is no longer the dead's */
+    atomic_compare_exchange_strong(&b->slot.word, &word,
+                                   to); /* lost: a consumer took it, and it is no longer the dead's */
     return true;
 }
 

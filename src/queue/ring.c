@@ -81,9 +81,9 @@ static void write_record(struct queue_shm *q, struct batch *b, uint32_t code, co
 
 static void commit(struct queue_shm *q, const struct batch *b)
 {
-    atomic_store_explicit(header(q, b->at), 0, memory_order_relaxed);                     /* (2) */
-    atomic_store_explicit(header(q, b->start), b->first_header, memory_order_release);    /* (4) pairs with empty() */
-    *(volatile uint64_t *)&PUT_TAIL(q) = b->at;                                           /* (5) */
+    atomic_store_explicit(header(q, b->at), 0, memory_order_relaxed);                  /* (2) */
+    atomic_store_explicit(header(q, b->start), b->first_header, memory_order_release); /* (4) pairs with empty() */
+    *(volatile uint64_t *)&PUT_TAIL(q) = b->at;                                        /* (5) */
     *(volatile uint32_t *)&PUT_SEQUENCE(q) = b->sequence;
 }
 
@@ -167,8 +167,8 @@ static int get_some(struct queue_shm *q, uint64_t id, struct sink *sink)
         n++;
     }
     if (n == 0) return more < 0 ? more : 0;
-    atomic_store_explicit(&q->taken, sequence + 1, memory_order_release); /* (3) */
-    atomic_store_explicit(&q->head, at, memory_order_release);            /* (4) pairs with room() */
+    atomic_store_explicit(&q->taken, sequence + 1, memory_order_release);                   /* (3) */
+    atomic_store_explicit(&q->head, at, memory_order_release);                              /* (4) pairs with room() */
     if (sink->received) brood__buffer_mark(sink->received, SLOT_LIVE, brood__self->member); /* (5) */
     return n;
 }
@@ -195,7 +195,8 @@ static void repair_put(struct queue_shm *q)
         struct record record;
         uint32_t its;
         uint64_t next = read_record(q, tail, &record, &its);
-        if (atomic_load_explicit(&q->head, memory_order_acquire) > tail) continue; /* taken meanwhile: what was read may be old */
+        if (atomic_load_explicit(&q->head, memory_order_acquire) > tail)
+            continue; /* taken meanwhile: what was read may be old */
         tail = next;
         sequence = its + 1;
     }

@@ -35,8 +35,8 @@ enum { SIDE_PEER, SIDE_BATON };
 
 struct queue_shm {
     struct slot_shm slot;
-    uint64_t capacity;  /* bytes of the ring, a power of two; never changes */
-    uint32_t max_items; /* likewise; 0: no such limit */
+    uint64_t capacity;       /* bytes of the ring, a power of two; never changes */
+    uint32_t max_items;      /* likewise; 0: no such limit */
     _Atomic uint32_t closed; /* set once, under both latches */
     uint32_t polled;         /* set once, under both latches: someone has a bell for this queue */
     uint32_t reserved[23];

@@ -11,8 +11,7 @@
 #define LOW(word) ((uint32_t)(word))
 #define SETS(word) ((uint32_t)((word) >> 32 & 0xfff))
 #define TAG(word) ((uint32_t)((word) >> 44))
-#define WORD(tag, sets, low)                                                                                   \
-    ((uint64_t)((tag)&0xfffff) << 44 | (uint64_t)((sets)&0xfff) << 32 | (uint64_t)(low))
+#define WORD(tag, sets, low) ((uint64_t)((tag)&0xfffff) << 44 | (uint64_t)((sets)&0xfff) << 32 | (uint64_t)(low))
 #define TAG_OF(id) (HANDLE_GENERATION(id) & 0xfffff)
 
 static bool swap(struct event_shm *e, uint64_t *seen, uint64_t to)
@@ -24,8 +23,7 @@ static bool swap(struct event_shm *e, uint64_t *seen, uint64_t to)
 static void retire_word(struct event_shm *e, uint32_t generation)
 {
     uint64_t seen = atomic_load(&e->word);
-    while (TAG(seen) == (generation & 0xfffff) && !swap(e, &seen, WORD(generation + 1, 0, 0))) {
-    }
+    while (TAG(seen) == (generation & 0xfffff) && !swap(e, &seen, WORD(generation + 1, 0, 0))) {}
     brood__os_futex_wake(brood__low_half(&e->word), INT_MAX);
 }
 
@@ -40,7 +38,7 @@ static bool scrub(struct slot_shm *slot, uint32_t index)
 int brood_event_new(brood_event *event)
 {
     int error = brood__enter();
-    uint32_t index;
+    uint32_t index = 0;
     if (error == 0) error = brood__slot_claim(TABLE_EVENT, brood__self->member, scrub, &index);
     if (error < 0) return error;
     struct event_shm *e = (struct event_shm *)(void *)brood__slot_at(TABLE_EVENT, index);

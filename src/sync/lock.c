@@ -21,8 +21,7 @@ static bool swap(struct lock_shm *l, uint64_t *seen, uint64_t to, memory_order o
 static void retire_word(struct lock_shm *l, uint32_t generation)
 {
     uint64_t seen = atomic_load(&l->word);
-    while (SLOT_GENERATION(seen) == generation && !swap(l, &seen, WORD(generation + 1, 0), memory_order_acq_rel)) {
-    }
+    while (SLOT_GENERATION(seen) == generation && !swap(l, &seen, WORD(generation + 1, 0), memory_order_acq_rel)) {}
     brood__os_futex_wake(brood__low_half(&l->word), INT_MAX);
 }
 
@@ -37,7 +36,7 @@ static bool scrub(struct slot_shm *slot, uint32_t index)
 int brood_lock_new(brood_lock *lock)
 {
     int error = brood__enter();
-    uint32_t index;
+    uint32_t index = 0;
     if (error == 0) error = brood__slot_claim(TABLE_LOCK, brood__self->member, scrub, &index);
     if (error < 0) return error;
     struct lock_shm *l = (struct lock_shm *)(void *)brood__slot_at(TABLE_LOCK, index);

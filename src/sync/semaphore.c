@@ -60,7 +60,7 @@ int brood_semaphore_new(brood_semaphore *semaphore, unsigned units, const brood_
 {
     int error = brood__enter();
     if (error == 0 && units > INT32_MAX) error = BROOD_EINVAL;
-    uint32_t index;
+    uint32_t index = 0;
     if (error == 0) error = brood__slot_claim(TABLE_SEMAPHORE, brood__self->member, scrub, &index);
     if (error < 0) return error;
     error = brood__pages_allocate(TABLE_SEMAPHORE, index, ENTRIES * sizeof(uint32_t));
@@ -86,7 +86,8 @@ int brood_semaphore_free(brood_semaphore semaphore)
     struct semaphore_shm *s =
         (struct semaphore_shm *)(void *)brood__slot_at(TABLE_SEMAPHORE, HANDLE_INDEX(semaphore.id));
     void *announced;
-    if (brood__monitor_enter(&s->monitor, &announced) >= 0) { /* those inside have left; those who come find it retired */
+    if (brood__monitor_enter(&s->monitor, &announced) >=
+        0) { /* those inside have left; those who come find it retired */
         s->monitor.flags[MONITOR_ASLEEP] = 1;
         brood__monitor_leave(&s->monitor, announced, INT_MAX, true);
     }

@@ -27,7 +27,7 @@ enum {
 
 static struct post *posts; /* of the mates, then of victims in turn */
 static struct proc mates[MATES];
-static struct self me;            /* what children take over, for their own page is wiped */
+static struct self me; /* what children take over, for their own page is wiped */
 static uint64_t pages_at_start;
 static unsigned slots_at_start[TABLE_COUNT];
 
@@ -68,7 +68,7 @@ bool proc_join(const struct proc *p)
 
 bool proc_fork(struct proc *p, bool join)
 {
-    *p = (struct proc){.syscall_fd = -1, .post = p->post ? p->post : free_post()};
+    *p = (struct proc){.post = p->post ? p->post : free_post()};
     if (brood__member_claim("crash", ROLE_PROCESS, BROOD_START_FORK, false, &p->member) < 0) give_up("claim");
     memset(p->post, 0, sizeof *p->post);
     pid_t parent = getpid();
@@ -79,6 +79,7 @@ bool proc_fork(struct proc *p, bool join)
         if (getppid() != parent || (join && !proc_join(p))) _exit(EXIT_FAILURE);
         return true;
     }
+    p->stat_fd = open_proc(p->pid, "stat");
     p->syscall_fd = open_proc(p->pid, "syscall");
     return false;
 }
@@ -90,17 +91,29 @@ void proc_kill(struct proc *p)
     do {
         if (waitpid(p->pid, &status, 0) < 0) give_up("waitpid");
     } while (!WIFSIGNALED(status) && !WIFEXITED(status));
+    close(p->stat_fd);
     close(p->syscall_fd);
     p->pid = 0;
-    p->syscall_fd = -1;
 }
 
+static bool read_proc(int fd, char *text, size_t capacity)
+{
+    ssize_t size = pread(fd, text, capacity - 1, 0);
+    text[size > 0 ? size : 0] = '\0';
+    return size > 0;
+}
+
+/*
+ * The state first: one that is being resumed from a stop still shows the system call it stopped at, but not "S".  The
+ * call second: the kernel shows it of a process only that is off its processor, so it has queued itself by then.
+ */
 bool proc_asleep(const struct proc *p)
 {
-    char text[256];
-    ssize_t size = pread(p->syscall_fd, text, sizeof text - 1, 0);
-    if (size <= 0) return false;
-    text[size] = '\0';
+    char text[512];
+    if (!read_proc(p->stat_fd, text, sizeof text)) return false;
+    const char *end = strrchr(text, ')');
+    if (!end || strncmp(end, ") S", 3) != 0) return false;
+    if (!read_proc(p->syscall_fd, text, sizeof text)) return false;
     long number = -1;
     unsigned long address = 0;
     if (sscanf(text, "%ld %lx", &number, &address) != 2 || number != SYS_futex) return false; /* "running" */

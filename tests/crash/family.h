@@ -32,9 +32,9 @@ struct post {
 
 /* One member besides this process. */
 struct proc {
-    pid_t pid;       /* 0: there is none */
-    uint32_t member; /* its index in the process table */
-    int syscall_fd;  /* /proc/<pid>/syscall */
+    pid_t pid;               /* 0: there is none */
+    uint32_t member;         /* its index in the process table */
+    int stat_fd, syscall_fd; /* in /proc/<pid> */
     struct post *post;
 };
 

@@ -121,17 +121,18 @@ static void run_all(unsigned jobs)
 
 static int usage(const char *name)
 {
-    fprintf(stderr, "usage: %s [--list] [--all] [--sample N] [--at K[,K[,N]]] [--seed N] [--jobs N] [SCENE...]\n", name);
+    fprintf(stderr, "usage: %s [--list] [--all] [--sample N] [--at K[,K[,N]]] [--seed N] [--jobs N] [SCENE...]\n",
+            name);
     return 2;
 }
 
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"list", no_argument, NULL, 'l'},       {"all", no_argument, NULL, 'a'},
+        {"list", no_argument, NULL, 'l'},         {"all", no_argument, NULL, 'a'},
         {"sample", required_argument, NULL, 'n'}, {"at", required_argument, NULL, 't'},
-        {"seed", required_argument, NULL, 's'}, {"jobs", required_argument, NULL, 'j'},
-        {"verbose", no_argument, NULL, 'v'},    {NULL, 0, NULL, 0},
+        {"seed", required_argument, NULL, 's'},   {"jobs", required_argument, NULL, 'j'},
+        {"verbose", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0},
     };
     unsigned jobs = brood__os_cpu_count();
     bool list = false;

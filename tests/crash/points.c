@@ -8,14 +8,13 @@
 #include <string.h>
 
 enum {
-    PAIRS = 400,        /* cuts of a pair, drawn by lot */
+    PAIRS = 400, /* cuts of a pair, drawn by lot */
     PAIRS_ALL = 4000,
-    TURNS = 2,          /* of a loop that are played in full ... */
-    LATER_TURNS = 64,   /* ... and of all later turns about so many instructions */
-    MOST_TOLD = 12,     /* failures of a scene that are told in full */
-    STEPPED = 16,       /* cuts that are reached step by step, wherever that leads */
+    TURNS = 2,        /* of a loop that are played in full ... */
+    LATER_TURNS = 64, /* ... and of all later turns about so many instructions */
+    MOST_TOLD = 12,   /* failures of a scene that are told in full */
+    STEPPED = 16,     /* cuts that are reached step by step, wherever that leads */
     STEPPED_WITHIN = 512,
-    LONGEST_SECOND = 1500, /* instructions of a second call: some wait as long as they are let */
 };
 
 extern const char __executable_start;
@@ -84,14 +83,22 @@ static void play(struct cut cut, bool record, bool step)
     }
 }
 
-/* Of the instructions on the path: those worth a cut. */
-static unsigned worth(unsigned length, const struct plan *plan, unsigned *ks)
+/* The cuts of one call: those of the instructions on its path that are worth one. */
+struct cuts {
+    unsigned *k;
+    unsigned count;
+};
+
+static struct cuts cuts_of(unsigned victim, const struct plan *plan)
 {
-    unsigned n = 0, later = 0;
-    for (unsigned k = 0; k < length; k++) later += tracer_turn(k) >= TURNS;
+    unsigned length = tracer_path(victim), later = 0;
+    struct cuts cuts = {.k = malloc((length + 1) * sizeof *cuts.k)};
+    if (!cuts.k) exit(EXIT_FAILURE);
+    for (unsigned k = 0; k < length; k++) later += tracer_turn(victim, k) >= TURNS;
     for (unsigned k = 0; k < length; k++)
-        if (plan->all || tracer_turn(k) < TURNS || lot(later) < LATER_TURNS) ks[n++] = k;
-    return n;
+        if (plan->all || tracer_turn(victim, k) < TURNS || lot(later) < LATER_TURNS) cuts.k[cuts.count++] = k;
+    if (plan->verbose) printf("  %s: %u instructions, %u of them worth a cut\n", scene->name, length, cuts.count);
+    return cuts;
 }
 
 /* Thin out to about `sample`, evenly. */
@@ -105,33 +112,35 @@ static unsigned thin(unsigned *ks, unsigned n, unsigned sample)
     return sample;
 }
 
-static void play_single(const struct plan *plan, unsigned variant, unsigned *ks, unsigned n, unsigned length)
+static void play_single(const struct plan *plan, unsigned variant, struct cuts cuts)
 {
-    n = thin(ks, n, plan->sample);
-    for (unsigned i = 0; i < n; i++) play((struct cut){.k = {ks[i]}, .order = variant}, false, false);
+    unsigned n = thin(cuts.k, cuts.count, plan->sample), length = tracer_path(0);
+    for (unsigned i = 0; i < n; i++) play((struct cut){.k = {cuts.k[i]}, .order = variant}, false, false);
     for (unsigned i = 0; i < STEPPED && !plan->sample; i++) {
         unsigned k = lot(length < STEPPED_WITHIN ? length + 1 : STEPPED_WITHIN);
         play((struct cut){.k = {k}, .order = variant}, false, true);
     }
 }
 
-/* Cuts of two calls; how long the second is depends on where the first was cut, so that is learned on the way. */
-static void play_pairs(const struct plan *plan, unsigned variant, const unsigned *ks, unsigned n, unsigned second)
+/*
+ * Cuts of two calls.  Where the first is cut changes the path of the second: half of the cuts are on its recorded path,
+ * half are so many steps on.
+ */
+static void play_pairs(const struct plan *plan, unsigned variant, struct cuts first, struct cuts second)
 {
     unsigned variants = scene->variants ? scene->variants : 1;
     unsigned pairs = (plan->sample ? plan->sample : plan->all ? PAIRS_ALL : PAIRS) / variants + 1;
-    for (unsigned i = 0; i < pairs; i++) {
-        struct cut cut = {.k = {n ? ks[lot(n)] : 0, lot(second + 2)}, .order = variant};
-        play(cut, false, false);
-        unsigned further = cut.k[1] + cut.k[1] / 4 + 16;
-        if (!tracer_trace(1)->over && further > second && further < LONGEST_SECOND) second = further;
+    for (unsigned i = 0; i < pairs && first.count && second.count; i++) {
+        bool step = i & 1;
+        struct cut cut = {.k = {first.k[lot(first.count)], second.k[lot(second.count)]}, .order = variant};
+        if (step) cut.k[1] = lot(STEPPED_WITHIN);
+        play(cut, false, step);
     }
 }
 
 static void play_variant(const struct plan *plan, unsigned variant)
 {
     play((struct cut){.k = {WHOLE_CALL, WHOLE_CALL}, .order = variant}, true, false);
-    unsigned length = tracer_trace(0)->count, second = tracer_trace(1)->count;
     if (!tracer_trace(0)->over && !failed) {
         fail("the scene's call does not end");
         atomic_fetch_add(&tally->failures, 1);
@@ -140,15 +149,13 @@ static void play_variant(const struct plan *plan, unsigned variant)
         play(plan->at, false, false);
         return;
     }
-    unsigned *ks = malloc((length + 1) * sizeof *ks);
-    if (!ks) exit(EXIT_FAILURE);
-    unsigned n = worth(length, plan, ks);
-    if (plan->verbose) printf("  %s: %u instructions, %u of them worth a cut\n", scene->name, length, n);
+    struct cuts first = cuts_of(0, plan), second = cuts_of(1, plan);
     if (scene->flags & SCENE_PAIR)
-        play_pairs(plan, variant, ks, n, second);
+        play_pairs(plan, variant, first, second);
     else
-        play_single(plan, variant, ks, n, length);
-    free(ks);
+        play_single(plan, variant, first);
+    free(first.k);
+    free(second.k);
 }
 
 void points_play(const struct scene *to_play, const struct plan *plan, struct tally *to_tally)

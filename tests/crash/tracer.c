@@ -22,6 +22,7 @@ enum {
     MOST_STEPS = 4000000, /* of a call that should have ended long before */
     STOP_MS = 10000,      /* until a step is done, on a busy machine */
     LOST_MS = 500,
+    HELD_UP_MS = 3,       /* until a second victim has come to its place, if it can */
 };
 
 static struct trace traces[VICTIMS];
@@ -29,12 +30,17 @@ static struct proc left[VICTIMS]; /* those not killed yet */
 static unsigned victims;
 static bool recording, stepping;
 
-/* The path of the first victim, as it was recorded. */
-static struct path {
+/* The paths of the first two victims, as they were recorded. */
+enum { PATHS = 2, TABLE = 1 << 16 };
+struct step {
     uintptr_t place;
     unsigned turn; /* how often it was there before */
-} *path;
-static unsigned path_length;
+};
+static struct path {
+    struct step *steps;
+    unsigned length;
+    unsigned last[TABLE]; /* by place: where in steps it was last; forgets on collision */
+} paths[PATHS];
 
 void tracer_begin_point(bool record, bool step)
 {
@@ -44,8 +50,7 @@ void tracer_begin_point(bool record, bool step)
     memset(traces, 0, sizeof traces);
     recording = record;
     stepping = step || record;
-    if (record && !path) path = malloc(PLACES * sizeof *path);
-    if (record) path_length = 0;
+    for (unsigned i = 0; record && i < PATHS; i++) paths[i].length = 0;
 }
 
 const struct trace *tracer_trace(unsigned n)
@@ -53,21 +58,24 @@ const struct trace *tracer_trace(unsigned n)
     return &traces[n];
 }
 
-unsigned tracer_turn(unsigned k)
+unsigned tracer_path(unsigned n)
 {
-    return k < path_length ? path[k].turn : 0;
+    return paths[n].length;
 }
 
-/* One instruction more on the path; who was last at the same place is found by a table that forgets on collision. */
-static void record_place(uintptr_t place)
+unsigned tracer_turn(unsigned n, unsigned k)
 {
-    enum { SIZE = 1 << 16 };
-    static unsigned last[SIZE];
-    if (!path || path_length == PLACES) return;
-    unsigned at = last[place % SIZE];
-    bool known = at < path_length && path[at].place == place;
-    path[path_length] = (struct path){.place = place, .turn = known ? path[at].turn + 1 : 0};
-    last[place % SIZE] = path_length++;
+    return paths[n].steps[k].turn;
+}
+
+static void record_place(struct path *path, uintptr_t place)
+{
+    if (!path->steps) path->steps = malloc(PLACES * sizeof *path->steps);
+    if (!path->steps || path->length == PLACES) return;
+    unsigned at = path->last[place % TABLE];
+    bool known = at < path->length && path->steps[at].place == place;
+    path->steps[path->length] = (struct step){.place = place, .turn = known ? path->steps[at].turn + 1 : 0};
+    path->last[place % TABLE] = path->length++;
 }
 
 /* ---------------------------------------------------------------------------------------------- in the victim */
@@ -143,10 +151,10 @@ static void remove_breakpoint(struct victim *v)
     v->breakpoint = 0;
 }
 
-/* It is stopped: how?  Anything but a trap is its own death, which no scene asks for. */
+/* It is stopped: how?  Anything but a trap or our own stop is its own death, which no scene asks for. */
 static bool stopped_well(struct victim *v, int status)
 {
-    if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP) {
+    if (WIFSTOPPED(status) && (WSTOPSIG(status) == SIGTRAP || WSTOPSIG(status) == SIGSTOP)) {
         remove_breakpoint(v);
         return true;
     }
@@ -160,6 +168,7 @@ static bool stopped_well(struct victim *v, int status)
 static bool wait_for_stop(struct victim *v, bool may_sleep, int ms)
 {
     int64_t start = now_ms();
+    bool seems_asleep = false;
     for (unsigned n = 0;; n++) {
         int status;
         pid_t pid = waitpid(v->proc.pid, &status, WNOHANG);
@@ -168,10 +177,11 @@ static bool wait_for_stop(struct victim *v, bool may_sleep, int ms)
             v->asleep = false;
             return stopped_well(v, status);
         }
-        if (may_sleep && n >= 4 && n % 4 == 0 && proc_asleep(&v->proc)) {
+        if (seems_asleep) { /* and it has not stopped there on its way in or out, or waitpid would have said so */
             v->asleep = true;
             return true;
         }
+        if (may_sleep && n % 4 == 3) seems_asleep = proc_asleep(&v->proc);
         if (n % 16 == 15 && now_ms() - start > ms) return false;
         sched_yield();
     }
@@ -188,7 +198,7 @@ static void one_step(struct victim *v)
 {
     struct trace *trace = trace_of(v);
     uintptr_t place = trace->place = place_of(v);
-    if (recording && v->ordinal == 0) record_place(place);
+    if (recording && v->ordinal < PATHS) record_place(&paths[v->ordinal], place);
     if (ptrace(PTRACE_SINGLESTEP, v->proc.pid, NULL, NULL) < 0) give_up("ptrace");
     if (at_system_call(place)) {
         if (!wait_for_stop(v, true, STOP_MS)) {
@@ -200,10 +210,7 @@ static void one_step(struct victim *v)
         if (waitpid(v->proc.pid, &status, 0) < 0) give_up("waitpid");
         stopped_well(v, status);
     }
-    if (!v->asleep) {
-        v->steps++;
-        trace->count += recording;
-    }
+    if (!v->asleep) v->steps++;
     note_end(v);
 }
 
@@ -222,7 +229,7 @@ static void step_by_step(struct victim *v, unsigned k)
 /* At full speed to where its recorded path was after k instructions. */
 static void run_to(struct victim *v, unsigned k)
 {
-    struct path to = path[k];
+    struct step to = paths[v->ordinal].steps[k];
     while (!v->ended && !v->asleep) {
         if (place_of(v) == to.place) {
             if (to.turn == 0) break;
@@ -232,19 +239,22 @@ static void run_to(struct victim *v, unsigned k)
         }
         insert_breakpoint(v, to.place);
         if (ptrace(PTRACE_CONT, v->proc.pid, NULL, NULL) < 0) give_up("ptrace");
-        if (!wait_for_stop(v, true, STOP_MS)) {
+        bool waits = v->ordinal > 0 && !wait_for_stop(v, true, HELD_UP_MS); /* for what the first has, for ever */
+        if (waits) kill(v->proc.pid, SIGSTOP);
+        if ((waits || v->ordinal == 0) && !wait_for_stop(v, true, STOP_MS)) {
             fail("the victim does not come to its place");
             v->ended = true;
         }
         note_end(v);
+        if (waits) break;
     }
-    trace_of(v)->place = to.place;
+    trace_of(v)->place = v->asleep ? to.place : place_of(v);
     v->steps = k;
 }
 
 void victim_step(struct victim *v, unsigned k)
 {
-    if (v->ordinal == 0 && !stepping && v->steps == 0 && k < path_length)
+    if (!stepping && v->steps == 0 && v->ordinal < PATHS && k < paths[v->ordinal].length)
         run_to(v, k);
     else
         step_by_step(v, k);

@@ -23,7 +23,7 @@ struct victim {
 
 /*
  * Forget the victims of the last point.  record: keep the path of this point's victims.  Later points reach their
- * place on the first victim's path by a breakpoint, which is faster than step by step, unless `step` asks for that.
+ * place on a recorded path by a breakpoint, which is faster than step by step, unless `step` asks for that.
  */
 void tracer_begin_point(bool record, bool step);
 
@@ -48,12 +48,14 @@ void victim_kill(struct victim *v);
 
 /* What was seen of the n-th victim of this point. */
 struct trace {
-    unsigned count;   /* instructions of its path, if it was recorded */
-    bool over;        /* its call has ended, or it is asleep */
-    uintptr_t place;  /* where it stood last */
+    bool over;       /* its call has ended, or it is asleep */
+    uintptr_t place; /* where it stood last */
 };
 const struct trace *tracer_trace(unsigned n);
-/* How often the first victim's recorded path had been at the place of its k-th instruction before that. */
-unsigned tracer_turn(unsigned k);
+
+/* How many instructions the recorded path of the first or second victim has. */
+unsigned tracer_path(unsigned n);
+/* How often it had been at the place of its k-th instruction before that. */
+unsigned tracer_turn(unsigned n, unsigned k);
 
 #endif

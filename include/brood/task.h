@@ -209,11 +209,7 @@ template <class T> struct brood__same<T, T> {
 #define BROOD__IN(name, p) (static_cast<const name##_args *>(p))
 #define BROOD__OUT(name, p) (static_cast<name##_result *>(p))
 #else
-#define BROOD__CHECK(ok, text)    \
-    ((void)sizeof(struct {        \
-        _Static_assert(ok, text); \
-        char brood__c;            \
-    }))
+#define BROOD__CHECK(ok, text) __extension__({ _Static_assert(ok, text); })
 #define BROOD__IS_PTR(type, p) _Generic((p), type * : 1, const type * : 1, void * : 1, const void * : 1, default : 0)
 #define BROOD__IN(name, p) (BROOD__CHECK(BROOD__IS_PTR(name##_args, p), "argument: wrong type for task " #name), (p))
 #define BROOD__OUT(name, p)                                                                                           \

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+"""multiprocessing.Pool ('pool') or concurrent.futures.ProcessPoolExecutor ('executor') of CPython, two workers."""
+import concurrent.futures
+import multiprocessing
+import sys
+
+from peer import serve, timed
+
+WORKERS = 2
+
+
+def nothing(x):
+    return x
+
+
+def pool():
+    fork = multiprocessing.get_context("fork")
+    with fork.Pool(WORKERS) as workers:
+        items = [float(i) for i in range(1000000)]
+
+        def submit(n):
+            for result in [workers.apply_async(nothing, (x,)) for x in items[:n]]:
+                result.get()
+
+        def apply(n):
+            for x in items[:n]:
+                workers.apply(nothing, (x,))
+
+        serve(map=lambda n: timed(workers.map, nothing, items[:n]),  # its own chunking is its best
+              map_1=lambda n: timed(workers.map, nothing, items[:n], 1),
+              submit=lambda n: timed(submit, n), apply=lambda n: timed(apply, n))
+
+
+def executor():
+    with concurrent.futures.ProcessPoolExecutor(WORKERS) as workers:
+        workers.submit(nothing, 0.0).result()
+
+        def submit(n):
+            for future in [workers.submit(nothing, float(i)) for i in range(n)]:
+                future.result()
+
+        def apply(n):
+            for i in range(n):
+                workers.submit(nothing, float(i)).result()
+
+        serve(submit=lambda n: timed(submit, n), apply=lambda n: timed(apply, n))
+
+
+if __name__ == "__main__":
+    executor() if sys.argv[1] == "executor" else pool()

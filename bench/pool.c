@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* pool.c - what a pool of two workers costs when the tasks themselves cost nothing. */
+#include "harness.h"
+#include "peer.h"
+
+#include <brood.h>
+#include <stdlib.h>
+
+#define WORKERS 2
+#define ITEMS 1000000
+#define CALLS 50000
+
+BROOD_TASK(nothing, double, double, x)
+{
+    return x;
+}
+
+/* The arrays of a map: the caller's own, or buffers. */
+struct arrays {
+    brood_pool pool;
+    double *in, *out;
+    size_t chunk;
+};
+
+static double map(void *context, uint64_t n)
+{
+    const struct arrays *a = context;
+    double start = bench_now();
+    for (uint64_t done = 0; done < n;) {
+        size_t items = n - done < ITEMS ? (size_t)(n - done) : ITEMS;
+        a->out[0] = a->out[items - 1] = -1;
+        int error = brood_pool_map_with(a->pool, nothing, a->in, a->out, items, .chunk = a->chunk);
+        if (error < 0) return bench_complain("map", brood_strerror(error));
+        if (a->out[0] != a->in[0] || a->out[items - 1] != a->in[items - 1]) return bench_complain("map", "wrong");
+        done += items;
+    }
+    return bench_now() - start;
+}
+
+static double submit(void *context, uint64_t n)
+{
+    static brood_future futures[CALLS];
+    const struct arrays *a = context;
+    int error = 0;
+    double start = bench_now();
+    for (uint64_t done = 0; done < n; done += CALLS) {
+        for (size_t i = 0; i < CALLS && error == 0; i++)
+            error = brood_pool_submit(a->pool, &futures[i], nothing, &a->in[i]);
+        for (size_t i = 0; i < CALLS && error == 0; i++) {
+            double result = -1;
+            error = brood_future_get(futures[i], &result, BROOD_FOREVER, NULL);
+            if (error == 0 && result != a->in[i]) error = BROOD_ECORRUPT;
+            brood_future_free(futures[i]);
+        }
+        if (error < 0) return bench_complain("submit", brood_strerror(error));
+    }
+    return bench_now() - start;
+}
+
+static double apply(void *context, uint64_t n)
+{
+    const struct arrays *a = context;
+    double start = bench_now();
+    for (uint64_t i = 0; i < n; i++) {
+        double result = -1, x = (double)i;
+        int error = brood_pool_apply(a->pool, nothing, &x, &result);
+        if (error == 0 && result != x) error = BROOD_ECORRUPT;
+        if (error < 0) return bench_complain("apply", brood_strerror(error));
+    }
+    return bench_now() - start;
+}
+
+int main(int argc, char **argv)
+{
+    BROOD_INIT(&argc, &argv);
+    bench_begin("pool", argc, argv);
+    struct peer pool_python = {.arguments = {"python_pool.py", "pool"}};
+    struct peer executor_python = {.arguments = {"python_pool.py", "executor"}};
+
+    struct arrays own, buffers, single;
+    brood_buffer in, out;
+    int error = brood_pool_new(&own.pool, &(brood_pool_options){.workers = WORKERS});
+    buffers.pool = own.pool;
+    if (error == 0) error = brood_buffer_new(&in, ITEMS * sizeof(double), (void **)&buffers.in);
+    if (error == 0) error = brood_buffer_new(&out, ITEMS * sizeof(double), (void **)&buffers.out);
+    if (error < 0) return (int)-bench_complain("pool", brood_strerror(error));
+    own.in = malloc(ITEMS * sizeof *own.in);
+    own.out = malloc(ITEMS * sizeof *own.out);
+    if (!own.in || !own.out) return 1;
+    for (size_t i = 0; i < ITEMS; i++) own.in[i] = buffers.in[i] = (double)i;
+    own.chunk = buffers.chunk = 0;
+    single = buffers;
+    single.chunk = 1;
+
+    BENCH_ASK("map of 1e6, arrays in buffers", "item/s", {"brood", map, &buffers, ITEMS},
+              {"cpython", PEER(pool_python, "map"), ITEMS});
+    BENCH_ASK("map of 1e6, the caller's arrays", "item/s", {"brood", map, &own, ITEMS},
+              {"cpython", PEER(pool_python, "map"), ITEMS});
+    BENCH_ASK("map, chunks of 1, arrays in buffers", "item/s", {"brood", map, &single, 1000},
+              {"cpython", PEER(pool_python, "map_1"), 1000});
+    BENCH_ASK("submit all, then their results", "task/s", {"brood", submit, &own, CALLS},
+              {"cpython", PEER(pool_python, "submit"), 100},
+              {"cpython executor", PEER(executor_python, "submit"), 100});
+    BENCH_ASK("apply, there and back", "us", {"brood", apply, &own, 1}, {"cpython", PEER(pool_python, "apply"), 1},
+              {"cpython executor", PEER(executor_python, "apply"), 1});
+    peer_close(&pool_python);
+    peer_close(&executor_python);
+    brood_pool_free(own.pool);
+    brood_buffer_free(in);
+    brood_buffer_free(out);
+    free(own.in);
+    free(own.out);
+    brood_fini();
+    return 0;
+}

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *argp_program_version = "portscan (Brood 0.1.0)";
-
 enum { KEY_SEQUENTIAL = 256, KEY_METHOD };
 
 static const struct argp_option known[] = {
@@ -106,6 +104,7 @@ void options_parse(struct options *options, int argc, char **argv)
     static const struct argp argp = {known, parse, "HOST", documentation, NULL, NULL, NULL};
     const char *why;
     argp_err_exit_status = EXIT_USAGE;
+    argp_program_version = "portscan (Brood) 0.1.0";
     *options = (struct options){.timeout = 1000, .window = SCAN_WINDOW, .family = AF_UNSPEC};
     ports_parse(&options->ports, "80-100", &why);
     argp_parse(&argp, argc, argv, 0, NULL, options);

@@ -83,8 +83,8 @@ static void commit(struct queue_shm *q, const struct batch *b)
 {
     atomic_store_explicit(header(q, b->at), 0, memory_order_relaxed);                  /* (2) */
     atomic_store_explicit(header(q, b->start), b->first_header, memory_order_release); /* (4) pairs with empty() */
-    *(volatile uint64_t *)&PUT_TAIL(q) = b->at;                                        /* (5) */
-    *(volatile uint32_t *)&PUT_SEQUENCE(q) = b->sequence;
+    *(volatile uint32_t *)&PUT_SEQUENCE(q) = b->sequence; /* before the tail: an heir that finds it there believes both */
+    *(volatile uint64_t *)&PUT_TAIL(q) = b->at;           /* (5) */
 }
 
 /* As many of the source's messages as fit; how many.  The put latch is held. */

@@ -184,7 +184,8 @@ void mate_do(unsigned i, deed_fn *deed, uint64_t id)
         return;
     }
     post->deed = deed;
-    post->order = (struct order){.id = id};
+    post->order.id = id;
+    post->order.made = 0;
     atomic_fetch_add(&post->given, 1);
     brood__os_futex_wake(&post->given, 1);
 }
@@ -213,6 +214,21 @@ void mate_sends_to_sleep(unsigned i, deed_fn *deed, uint64_t id)
 {
     mate_do(i, deed, id);
     mate_sleeps(i);
+}
+
+void mates_settle(unsigned n)
+{
+    int64_t start = now_ms();
+    for (unsigned i = 0, turns = 0; i < n; turns++) {
+        if (!mate_busy(i) || proc_asleep(&mates[i])) {
+            i++;
+        } else if (now_ms() - start > STUCK_MS) {
+            fail("mate %u neither sleeps nor comes back", i);
+            return;
+        } else {
+            give_way(turns);
+        }
+    }
 }
 
 int mate_first(unsigned first, unsigned n)

@@ -59,7 +59,10 @@ void bury(uint32_t member);
 void bury_begin(uint32_t member);
 void bury_end(uint32_t member);
 
-/* The i-th mate, started when it is first asked for.  Give it an order; it must be idle. */
+/*
+ * The i-th mate, started when it is first asked for.  Give it an order, while it is idle; a `number` that the deed needs
+ * is set in mate(i)->post->order before.
+ */
 struct proc *mate(unsigned i);
 void mate_do(unsigned i, deed_fn *deed, uint64_t id);
 bool mate_busy(unsigned i);
@@ -67,6 +70,8 @@ bool mate_busy(unsigned i);
 void mate_sleeps(unsigned i);
 /* mate_do and mate_sleeps. */
 void mate_sends_to_sleep(unsigned i, deed_fn *deed, uint64_t id);
+/* Wait until each of the first n is asleep or done. */
+void mates_settle(unsigned n);
 /* Wait for its deed's result; a failure if it is asleep, NO_RESULT then. */
 #define NO_RESULT (-100000)
 int mate_result(unsigned i);

@@ -5,5 +5,6 @@
 const struct scene *const scenes[] = {
     lock_scenes,
     semaphore_scenes,
+    queue_scenes,
     NULL,
 };

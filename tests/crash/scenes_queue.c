@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * scenes_queue.c - queues, one victim: a message is put whole or not at all, taken once or not at all, and nobody
+ * sleeps while there is something for it to do.
+ *
+ * Until the supervisor comes, all of that must already be so; messages are counted before the dead is buried.
+ */
+#include "scenes_queue.h"
+
+static uint64_t victim_puts(struct victim *v, deed_fn *deed, brood_queue queue)
+{
+    uint64_t id = next_message();
+    if (deed == queue_put_batch) next_message();
+    victim_start(v, NULL, deed, queue.id);
+    v->proc.post->order.number = id;
+    return id;
+}
+
+/* ----------------------------------------------------------------------------------------------------- nobody waits */
+
+static void put_alone(const struct cut *cut)
+{
+    brood_queue queue = new_queue(cut->order);
+    uint64_t before = put_here(queue);
+    struct victim v;
+    uint64_t its = victim_puts(&v, queue_put, queue);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    uint64_t after = put_here(queue);
+    expect(before && after);
+    closes_with(queue, (uint64_t[]){before, its, after}, (bool[]){false, !v.ended, false}, 3);
+    bury(v.proc.member);
+}
+
+static void get_alone(const struct cut *cut)
+{
+    brood_queue queue = new_queue(cut->order);
+    uint64_t first = put_here(queue), second = put_here(queue);
+    struct victim v;
+    victim_start(&v, NULL, queue_get, queue.id);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    if (v.ended) {
+        expect_is(v.result, 0);
+        expect_is(v.proc.post->order.made, first);
+    }
+    uint64_t after = put_here(queue);
+    uint64_t left[] = {first, second, after};
+    if (v.ended)
+        closes_with(queue, left + 1, NULL, 2);
+    else
+        closes_with(queue, left, (bool[]){true, false, false}, 3);
+    bury(v.proc.member);
+}
+
+static void put_batch_alone(const struct cut *cut)
+{
+    brood_queue queue = new_queue(cut->order);
+    struct victim v;
+    uint64_t its = victim_puts(&v, queue_put_batch, queue);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    bool whole = !queue_is_empty(queue);
+    expect(whole || !v.ended);
+    uint64_t after = put_here(queue), ids[] = {its, its + 1, after};
+    closes_with(queue, whole ? ids : ids + 2, NULL, whole ? 3 : 1);
+    bury(v.proc.member);
+}
+
+static void get_batch_alone(const struct cut *cut)
+{
+    brood_queue queue = new_queue(cut->order);
+    uint64_t ids[4];
+    for (unsigned i = 0; i < 3; i++) ids[i] = put_here(queue);
+    uint64_t head = atomic_load(&queue_at(queue)->head);
+    struct victim v;
+    victim_start(&v, NULL, queue_get_batch, queue.id);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    bool taken = atomic_load(&queue_at(queue)->head) != head;
+    if (v.ended) expect(taken && v.proc.post->order.made == ids[0] + ids[1]);
+    ids[3] = put_here(queue);
+    closes_with(queue, taken ? ids + 2 : ids, NULL, taken ? 2 : 4);
+    bury(v.proc.member);
+}
+
+/* ------------------------------------------------------------------------------------------------- others sleep */
+
+/*
+ * After a death: consumers sleep only if there is nothing, and those who sleep get what is put now, in whatever order.
+ * How many had come back by themselves; they have its message or the one after.
+ */
+static unsigned consumers_are_well(brood_queue queue, unsigned mates, uint64_t its)
+{
+    mates_settle(mates);
+    bool asleep[MATES] = {false};
+    unsigned done = 0;
+    for (unsigned i = 0; i < mates; i++) {
+        asleep[i] = mate_busy(i);
+        if (asleep[i]) continue;
+        done++;
+        uint64_t got = mate_got(i);
+        expect(got == its || got == its + 1);
+    }
+    if (done < mates && !queue_is_empty(queue)) fail("LOST WAKE-UP: a message, and a consumer sleeps on");
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < mates; i++)
+        if (asleep[i]) sum += put_here(queue);
+    for (unsigned i = 0; i < mates; i++)
+        if (asleep[i]) sum -= mate_got(i);
+    expect_is(sum, 0);
+    return done;
+}
+
+static void put_consumers_asleep(const struct cut *cut)
+{
+    brood_queue queue = new_queue(cut->order);
+    for (unsigned i = 0; i < 2; i++) mate_gets(i, queue, true);
+    struct victim v;
+    uint64_t its = victim_puts(&v, queue_put, queue);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    unsigned done = consumers_are_well(queue, 2, its);
+    expect(done == 1 || (done == 0 && !v.ended));
+    bury(v.proc.member);
+    closes_with(queue, NULL, NULL, 0);
+}
+
+static void put_batch_consumers_asleep(const struct cut *cut)
+{
+    brood_queue queue = new_queue(cut->order);
+    for (unsigned i = 0; i < 2; i++) mate_gets(i, queue, true);
+    struct victim v;
+    uint64_t its = victim_puts(&v, queue_put_batch, queue);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    unsigned done = consumers_are_well(queue, 2, its);
+    expect(done == 2 || (done == 0 && !v.ended));
+    bury(v.proc.member);
+    closes_with(queue, NULL, NULL, 0);
+}
+
+/*
+ * After a get, or a death in one: producers sleep only if there is no room for what they have (which is as long as what
+ * this process puts).
+ */
+static void producers_are_well(brood_queue queue, unsigned mates)
+{
+    bool asleep = false;
+    mates_settle(mates);
+    for (unsigned i = 0; i < mates; i++) asleep |= mate_busy(i);
+    if (asleep && put_here(queue) != 0) fail("LOST WAKE-UP: room, and a producer sleeps on");
+}
+
+/* Take messages, these first, until the mates have put theirs, and then those: each once. */
+static void mates_put_theirs(brood_queue queue, const uint64_t *ids, unsigned n, unsigned mates)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < mates; i++) sum += mate(i)->post->order.number;
+    for (unsigned i = 0; i < n && !failing(); i++) {
+        expect_is(get_here(queue), ids[i]);
+        producers_are_well(queue, mates);
+    }
+    for (unsigned i = 0; i < mates; i++) expect_is(mate_result(i), 0);
+    for (unsigned i = 0; i < mates; i++) sum -= get_here(queue);
+    expect_is(sum, 0);
+}
+
+static void get_producers_asleep(const struct cut *cut)
+{
+    brood_queue queue = new_queue(cut->order);
+    uint64_t ids[8];
+    unsigned n = fill(queue, ids, 6);
+    for (unsigned i = 0; i < 2; i++) mate_puts(i, queue, next_message(), true);
+    uint64_t head = atomic_load(&queue_at(queue)->head);
+    struct victim v;
+    victim_start(&v, NULL, queue_get, queue.id);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    bool taken = atomic_load(&queue_at(queue)->head) != head;
+    if (v.ended) expect(taken && v.proc.post->order.made == ids[0]);
+    producers_are_well(queue, 2);
+    mates_put_theirs(queue, ids + taken, n - taken, 2);
+    bury(v.proc.member);
+    closes_with(queue, NULL, NULL, 0);
+}
+
+/* It dies on its way to sleep: those asleep with it are woken as ever. */
+static void get_falls_asleep(const struct cut *cut)
+{
+    brood_queue queue = new_queue(cut->order);
+    mate_gets(0, queue, true);
+    struct victim v;
+    victim_start(&v, NULL, queue_get, queue.id);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    expect(!v.ended);
+    uint64_t id = put_here(queue);
+    expect_is(mate_got(0), id);
+    bury(v.proc.member);
+    closes_with(queue, NULL, NULL, 0);
+}
+
+static void put_falls_asleep(const struct cut *cut)
+{
+    brood_queue queue = new_queue(cut->order);
+    uint64_t ids[8];
+    unsigned n = fill(queue, ids, 6);
+    ids[n] = next_message();
+    mate_puts(0, queue, ids[n], true);
+    struct victim v;
+    victim_puts(&v, queue_put, queue);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    expect(!v.ended);
+    mates_put_theirs(queue, ids, n, 1);
+    bury(v.proc.member);
+    closes_with(queue, NULL, NULL, 0);
+}
+
+/* The consumer that a put woke dies: the next one has the message, if it is still there. */
+static void get_woken(const struct cut *cut)
+{
+    brood_queue queue = new_queue(cut->order);
+    struct victim v;
+    victim_start(&v, NULL, queue_get, queue.id);
+    victim_falls_asleep(&v);
+    mate_gets(0, queue, true);
+    uint64_t head = atomic_load(&queue_at(queue)->head), id = put_here(queue);
+    victim_wakes(&v, true);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    bool taken = atomic_load(&queue_at(queue)->head) != head; /* by it, or by the mate */
+    if (v.ended) expect_is(v.proc.post->order.made, id);
+    mates_settle(1);
+    if (mate_busy(0)) {
+        expect(taken);
+        id = put_here(queue);
+    }
+    expect_is(mate_got(0), id);
+    bury(v.proc.member);
+    closes_with(queue, NULL, NULL, 0);
+}
+
+/* The producer that a get woke dies: the room that it leaves is the next one's. */
+static void put_woken(const struct cut *cut)
+{
+    brood_queue queue = new_queue(cut->order);
+    uint64_t ids[10];
+    unsigned n = fill(queue, ids, 6), at = 0;
+    struct victim v;
+    ids[n] = victim_puts(&v, queue_put, queue);
+    victim_falls_asleep(&v);
+    mate_puts(0, queue, next_message(), true);
+    while (at < n && v.asleep) { /* where the ring ends, room for one takes two gets */
+        expect_is(get_here(queue), ids[at++]);
+        victim_wakes(&v, false);
+    }
+    expect(!v.asleep);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    producers_are_well(queue, 1);
+    while (at < n && !failing()) {
+        expect_is(get_here(queue), ids[at++]);
+        producers_are_well(queue, 1);
+    }
+    expect_is(mate_result(0), 0);
+    uint64_t its = ids[n], mates = mate(0)->post->order.number;
+    closes_with(queue, (uint64_t[]){its, mates, its}, (bool[]){true, false, true}, 3); /* in either order */
+    bury(v.proc.member);
+}
+
+const struct scene queue_scenes[] = {
+    {"queue/put", put_alone, 0, 8},
+    {"queue/get", get_alone, 0, 8},
+    {"queue/put-batch", put_batch_alone, 0, 8},
+    {"queue/get-batch", get_batch_alone, 0, 8},
+    {"queue/put-consumers-asleep", put_consumers_asleep, 0, 6},
+    {"queue/put-batch-consumers-asleep", put_batch_consumers_asleep, 0, 6},
+    {"queue/get-producers-asleep", get_producers_asleep, 0, 6},
+    {"queue/get-falls-asleep", get_falls_asleep, 0, 2},
+    {"queue/get-falls-asleep-spinning", get_falls_asleep, SCENE_SPIN, 2},
+    {"queue/put-falls-asleep", put_falls_asleep, 0, 6},
+    {"queue/put-falls-asleep-spinning", put_falls_asleep, SCENE_SPIN, 2},
+    {"queue/get-woken", get_woken, 0, 6},
+    {"queue/put-woken", put_woken, 0, 6},
+    {NULL, NULL, 0, 0},
+};

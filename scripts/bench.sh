@@ -5,18 +5,17 @@ set -eu
 build=${1:-build-release}
 
 scripts/configure.sh "$build" --buildtype=release -Dbench=true -Dtests=false -Dexamples=false
-ninja -C "$build"
+ninja -C "$build" --quiet
 
 mkdir -p build
 : >build/bench.json
-for program in "$build"/bench/bench_*; do
-    [ -f "$program" ] && [ -x "$program" ] || continue
-    "$program" >>build/bench.json
+printf '%s, %s processors, Linux %s\n' \
+    "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)" "$(uname -r)"
+failed=
+for area in queue lock pool start; do
+    if "$build/bench/bench_$area" >build/bench.part; then :; else failed="$failed $area"; fi
+    cat build/bench.part >>build/bench.json
+    awk -f bench/table.awk build/bench.part
 done
-
-# One row per line: area, what, who, value, unit.
-field() { printf '%s\n' "$line" | sed -n "s/.*\"$1\": *\"\{0,1\}\([^\",}]*\).*/\1/p"; }
-while IFS= read -r line; do
-    printf '%-10s %-32s %-12s %14s %s\n' \
-        "$(field area)" "$(field what)" "$(field who)" "$(field value)" "$(field unit)"
-done <build/bench.json
+rm -f build/bench.part
+[ -z "$failed" ] || { echo "failed:$failed" >&2; exit 1; }

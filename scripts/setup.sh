@@ -6,7 +6,7 @@ set -eu
 
 build="meson ninja-build pkg-config libcbor-dev"
 test="check clang clang-format clang-tidy libclang-rt-14-dev valgrind iproute2 mandoc"
-bench="libboost-dev libzmq3-dev libnng-dev libck-dev python3"
+bench="g++ libboost-dev libzmq3-dev libnng-dev libck-dev python3"
 
 wanted=$build
 for group in "$@"; do
@@ -23,7 +23,7 @@ program_of() {
     case $1 in
     ninja-build) echo ninja ;;
     iproute2) echo ip ;;
-    meson | pkg-config | clang | clang-format | clang-tidy | valgrind | mandoc | python3) echo "$1" ;;
+    meson | pkg-config | g++ | clang | clang-format | clang-tidy | valgrind | mandoc | python3) echo "$1" ;;
     esac
 }
 

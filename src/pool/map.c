@@ -234,6 +234,7 @@ static int wait_for(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job
         late = brood__sleep(&job->bell, OS_WAITERS, deadline, pool_id) < 0;
     }
     brood__os_announce(announced);
+    if (result == 0) brood__look_up();
     return result == 0 ? brood__not_now(timeout) : result < 0 ? result : 0;
 }
 

@@ -231,6 +231,7 @@ static int wait_for(struct pool_shm *pool, struct task_shm *t, brood_future futu
     }
     if (result != 0 && atomic_load(&t->bell)) brood__os_futex_clear_and_wake(&t->bell); /* for the others, see join.c */
     brood__os_announce(announced);
+    if (result == 0) brood__look_up();
     return result == 0 ? brood__not_now(timeout) : result < 0 ? result : 0;
 }
 

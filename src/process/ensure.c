@@ -15,9 +15,13 @@ bool brood__supervisor_alive(void)
            !(atomic_load_explicit(&s->life.word, memory_order_acquire) & OS_OWNER_DIED);
 }
 
-/* Execute one and wait for its word; the office is ours to fill (STARTING, this epoch). */
-static int execute(uint32_t epoch)
+/*
+ * Execute one and wait for its word; the office is ours to fill (STARTING, this epoch).  *killed: it ended without a
+ * word, most likely by a stranger's hand, so another may do better.
+ */
+static int execute(uint32_t epoch, bool *killed)
 {
+    *killed = false;
     int ends[2];
     int error = brood__os_stream_pair(ends);
     if (error < 0) return error;
@@ -32,11 +36,14 @@ static int execute(uint32_t epoch)
     error = brood__hello_send(ends[0], &hello, NULL, 0, NULL, deadline);
     if (error >= 0 || error == -EPIPE) error = brood__report_receive(ends[0], deadline);
     brood__os_close(&ends[0]);
+    *killed = error == BROOD_ENOINIT;
     if (error == BROOD_ETIMEDOUT)
         error =
             brood__fail_with(BROOD_ENOINIT, "the program did not report in time: does its main call brood_init first?");
     return error;
 }
+
+#define STARTS 4 /* that are killed, before the caller is told */
 
 /* Whether the starter that the word names is still there. */
 static bool starter_lives(uint64_t word)
@@ -51,7 +58,7 @@ static bool starter_lives(uint64_t word)
 int brood__supervisor_ensure(uint32_t *epoch)
 {
     struct supervisor_shm *s = &brood__arena()->supervisor;
-    for (;;) {
+    for (int starts = 0;;) {
         uint64_t word = atomic_load(&s->word);
         if (epoch) *epoch = SUPERVISOR_EPOCH(word);
         if (SUPERVISOR_STATE(word) == SUPERVISOR_RUNNING && brood__supervisor_alive()) return 0;
@@ -62,10 +69,13 @@ int brood__supervisor_ensure(uint32_t *epoch)
         uint32_t next = SUPERVISOR_EPOCH(word) + 1;
         uint64_t starting = SUPERVISOR_WORD(next, SUPERVISOR_STARTING, brood__self->member);
         if (!atomic_compare_exchange_strong(&s->word, &word, starting)) continue;
-        int error = execute(next);
+        bool killed;
+        int error = execute(next, &killed);
         if (error == 0) continue;
-        atomic_compare_exchange_strong(&s->word, &starting, SUPERVISOR_WORD(next, SUPERVISOR_NONE, 0));
-        return error;
+        /* It may have taken the office all the same, and be there, or have died in it. */
+        bool took = !atomic_compare_exchange_strong(&s->word, &starting, SUPERVISOR_WORD(next, SUPERVISOR_NONE, 0));
+        if ((took || killed) && ++starts < STARTS) continue;
+        return took && brood__supervisor_alive() ? 0 : error;
     }
 }
 
@@ -86,6 +96,7 @@ int brood__supervisor_request(const struct request *request, const int *fds, siz
 void brood__supervisor_tick(void)
 {
     struct supervisor_shm *s = &brood__arena()->supervisor;
-    if (brood__self->supervisor || SUPERVISOR_STATE(atomic_load(&s->word)) == SUPERVISOR_NONE) return;
+    /* Word 0: there never was one, so nothing depends on it.  NONE later: the last start failed; try again. */
+    if (brood__self->supervisor || atomic_load(&s->word) == 0) return;
     if (!brood__supervisor_alive()) brood__supervisor_ensure(NULL);
 }

@@ -168,6 +168,7 @@ int brood_process_join(brood_process process, int timeout, int *code)
         }
         if (atomic_load(&m->gone)) break;
         if (late) {
+            brood__look_up();
             result = brood__not_now(timeout);
             break;
         }

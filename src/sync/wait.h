@@ -21,6 +21,15 @@ int brood__sleep(os_word *word, uint32_t expected, int64_t deadline, uint64_t wa
 extern void (*brood__on_tick)(void);
 extern _Atomic uint64_t brood__ticks; /* how often a tick ended a sleep of this process; for tests */
 
+/*
+ * A call that asks without waiting, and whose answer only the supervisor can bring, looks after it as a tick does:
+ * who only asks would else never learn that it is dead.  Not in calls that are async-signal-safe.
+ */
+static inline void brood__look_up(void)
+{
+    if (brood__on_tick) brood__on_tick();
+}
+
 /* What "not now" is called at the end of a wait with this timeout. */
 static inline int brood__not_now(int timeout)
 {

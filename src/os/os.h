@@ -100,7 +100,8 @@ struct os_robust_node {
 struct os_robust {
     struct os_robust_node *head; /* the C library's list head: never replaced, only borrowed */
     struct os_robust_node *volatile *pending;
-    uint32_t tid; /* 0: not prepared in this thread (or in this forked child) */
+    void *announced; /* the word that we announced last; what is pending may also be a mutex of the C library's */
+    uint32_t tid;    /* 0: not prepared in this thread (or in this forked child) */
 };
 extern _Thread_local struct os_robust brood__os_robust __attribute__((tls_model("initial-exec")));
 
@@ -112,21 +113,34 @@ int brood__os_robust_prepare(void);
 /* Forget it (in a forked child, whose thread has another id). */
 void brood__os_robust_forget(void);
 
-/* Announce `word` (NULL: nothing); returns what was announced before, to be announced again afterwards. */
+/* In what brood__os_announce returns: the word was put on the list, for it is held and no longer announced. */
+#define OS_LISTED ((uintptr_t)2)
+void brood__os_robust_unlink(void *word);
+/* `word` is announced and about to be no more: on the list with it, if this thread holds it and it is not there. */
+void *brood__os_robust_keep(void *word);
+
+/*
+ * Announce `word` (NULL: nothing); returns what was announced before, to be announced again afterwards.
+ * They nest: a word that is held is listed while another is announced, so that death inside frees both.
+ */
 static inline void *brood__os_announce(void *word)
 {
-    struct os_robust_node *volatile *pending = brood__os_robust.pending;
-    struct os_robust_node *before = *pending;
-    *pending = word ? (struct os_robust_node *)(void *)((char *)word + OS_ROBUST_NODE) : NULL;
+    struct os_robust *r = &brood__os_robust;
+    struct os_robust_node *node = *r->pending;
+    void *before = node ? (char *)node - OS_ROBUST_NODE : NULL, *next = (void *)((uintptr_t)word & ~OS_LISTED);
+    if (__builtin_expect(before != NULL && before == r->announced && before != next, 0))
+        before = brood__os_robust_keep(before);
+    *(void *volatile *)&r->announced = next;
+    *r->pending = next ? (struct os_robust_node *)(void *)((char *)next + OS_ROBUST_NODE) : NULL;
     atomic_signal_fence(memory_order_seq_cst); /* the kernel reads it at our death: program order is all it needs */
-    return before ? (char *)before - OS_ROBUST_NODE : NULL;
+    if (__builtin_expect(next != word, 0)) brood__os_robust_unlink(next);
+    return before;
 }
 /*
  * Put the node behind `word` on the list, as its first; take it off again, wherever it stands.  The 16 bytes from
  * word + 24 on are the links: they are written while the word is ours, so unlink before it is released.
  */
 void brood__os_robust_link(void *word);
-void brood__os_robust_unlink(void *word);
 
 /* ----------------------------------------------------------------------------------------------------- process.c */
 

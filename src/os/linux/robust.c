@@ -62,6 +62,7 @@ int brood__os_robust_prepare(void)
 void brood__os_robust_forget(void)
 {
     brood__os_robust.tid = 0;
+    brood__os_robust.announced = NULL;
     if (brood__os_robust.pending) *brood__os_robust.pending = NULL; /* what the parent's thread had announced */
 }
 
@@ -112,4 +113,23 @@ void brood__os_robust_unlink(void *word)
     *next_of(before) = after;
     *prev_of(target(after)) = *prev_of(node);
     atomic_signal_fence(memory_order_seq_cst); /* off the list before the word is released */
+}
+
+static bool is_listed(struct os_robust_node *node)
+{
+    struct os_robust_node *head = brood__os_robust.head, *at = target(*next_of(head));
+    for (int i = 0; at && at != head && i < LIST_LIMIT; i++, at = target(*next_of(at)))
+        if (at == node) return true;
+    return false;
+}
+
+void *brood__os_robust_keep(void *word)
+{
+    struct os_robust_node *node = node_of(word);
+    uint32_t value = atomic_load_explicit((os_word *)word, memory_order_relaxed);
+    if ((value & OS_TID_MASK) != brood__os_robust.tid || is_listed(node)) return word;
+    /* A signal handler that interrupted the linking of this very word can't make it twice, nor half. */
+    if (*prev_of(target(*next_of(brood__os_robust.head))) == node) return word;
+    brood__os_robust_link(word);
+    return (void *)((uintptr_t)word | OS_LISTED);
 }

@@ -171,7 +171,8 @@ static void give_back(const struct job_shm *job, const struct arrays *a)
         uint64_t next = c->record[CHUNK_RECORD(atomic_load(&((struct chunk_shm *)(uintptr_t)c)->word))].next;
         for (; next < c->end; next++) ((int32_t *)brood__at(job->codes))[next] = BROOD_ECANCELED;
     }
-    if (a->out && a->out_bytes && !brood__in_arena(a->out, a->out_bytes)) memcpy(a->out, brood__at(job->out), a->out_bytes);
+    if (a->out && a->out_bytes && !brood__in_arena(a->out, a->out_bytes))
+        memcpy(a->out, brood__at(job->out), a->out_bytes);
     if (a->codes) memcpy(a->codes, brood__at(job->codes), job->n * sizeof(int));
 }
 
@@ -246,13 +247,15 @@ static void cancel(struct job_shm *job)
         swap(&job->word, &seen, JOB_WORD(JOB_SERIAL(seen), JOB_CANCELLED, JOB_OWNER(seen)));
 }
 
-static int answer_of(const struct job_shm *job, const struct arrays *a, brood_report *report)
+static int answer_of(struct pool_shm *pool, const struct job_shm *job, const struct arrays *a, brood_report *report)
 {
     brood_report mine;
     if (!report) report = &mine;
     bool cancelled = JOB_STATE(atomic_load(&((struct job_shm *)(uintptr_t)job)->word)) == JOB_CANCELLED;
     give_back(job, a);
     add_up(job, report);
+    int broken = cancelled ? atomic_load(&pool->broken) : 0;
+    if (broken) return brood__fail_with(broken, "%s", pool->broken_detail);
     if (cancelled) return BROOD_ECANCELED;
     if (report->lost) {
         const brood_outcome *l = &report->first_lost;
@@ -308,7 +311,7 @@ int brood_pool_map_task(brood_pool pool, const brood_task *task, const void *in,
     struct job_shm *job = brood__pool_job(p, index);
     error = wait_for(p, pool.id, job, o->timeout ? o->timeout : BROOD_FOREVER);
     if (error == 0)
-        error = answer_of(job, &a, o->report);
+        error = answer_of(p, job, &a, o->report);
     else
         cancel(job);
     retire(p, index, atomic_load(&job->word));
@@ -365,7 +368,7 @@ int brood_map_wait(brood_map map, int timeout, brood_report *report)
         memcpy(&kept, job->more, sizeof kept);
         struct arrays a = {(const void *)(uintptr_t)kept.in, (void *)(uintptr_t)kept.out, (int *)(uintptr_t)kept.codes,
                            kept.in_bytes, kept.out_bytes};
-        error = answer_of(job, &a, report);
+        error = answer_of(p, job, &a, report);
     }
     retire(p, index, atomic_load(&job->word));
     return error;

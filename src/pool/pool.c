@@ -227,6 +227,7 @@ static void reset(struct pool_shm *pool, const brood_pool_options *o)
     pool->method = (uint32_t)(o->method ? o->method : brood_get_start_method());
     atomic_store(&pool->state, POOL_OPEN);
     atomic_store(&pool->broken, 0);
+    atomic_store(&pool->finished, 0);
     atomic_store(&pool->polled, 0);
     pool->template_member = 0;
     pool->broken_detail[0] = 0;
@@ -332,8 +333,7 @@ int brood_pool_join(brood_pool pool, int timeout)
     for (;;) {
         if (!late) atomic_exchange(&p->gone.word, OS_WAITERS);
         if (!brood__slot_is(&p->slot, pool.id)) error = brood__slot_gone(TABLE_POOL, pool.id);
-        bool empty = seats_empty(p) && (p->template_member == 0 || !brood__member_find(p->template_member) ||
-                                        brood__member_dead(HANDLE_INDEX(p->template_member)));
+        bool empty = atomic_load(&p->finished) != 0;
         if (error < 0 || empty || late) {
             if (error == 0 && !empty) error = brood__not_now(timeout);
             break;

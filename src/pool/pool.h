@@ -159,7 +159,7 @@ struct pool_shm {
     _Atomic uint32_t slots;     /* task slots that there are */
     _Atomic uint32_t submit_at; /* hints: where to look for a free slot, for a queued one */
     _Atomic uint32_t claim_at;
-    _Atomic uint32_t joiners;   /* joiners sleep on `gone` */
+    _Atomic uint32_t finished;  /* 1: not OPEN, and all workers have left; by the supervisor */
     uint64_t segment[SEGMENTS]; /* handles of buffers */
     struct latch_shm idle;      /* a monitor: workers without work sleep here */
     struct latch_shm gone;      /* only its word: who waits for the workers to leave; 0 or OS_WAITERS */
@@ -212,8 +212,8 @@ bool brood__map_any(struct pool_shm *pool, struct seat_shm *seat);
 /* A worker or submitter has died: what it held. */
 void brood__task_repair(struct pool_shm *pool, uint64_t pool_id, uint32_t dead);
 void brood__map_repair(struct pool_shm *pool, uint64_t pool_id, uint32_t dead);
-/* No more: all that is open resolves as cancelled. */
-void brood__task_cancel_all(struct pool_shm *pool, uint64_t pool_id);
+/* No more: all that is open resolves with this code; a map's answer is that of its pool. */
+void brood__task_cancel_all(struct pool_shm *pool, uint64_t pool_id, int code);
 void brood__map_cancel_all(struct pool_shm *pool, uint64_t pool_id);
 /* How a dead worker ended, for outcomes. */
 struct death {

@@ -36,7 +36,6 @@ struct record {
     int channel; /* to the template */
     int failed;  /* starts, one after the other */
     int64_t start_at;
-    bool told; /* joiners */
 };
 static struct record records[1 << 12];
 
@@ -190,15 +189,18 @@ static void settle_buffers(uint32_t dead)
     }
 }
 
-/* Under fork the template knows how a worker ended, and says so in a moment. */
+/* Under fork the template knows how a worker ended, and says so in a moment; unless it is gone too. */
 static bool status_to_come(uint32_t dead)
 {
-    static uint32_t waiting_for, looks;
+    static uint16_t looks[1 << 16];
     struct member_shm *m = brood__member_at(dead);
-    if (m->role != ROLE_WORKER || m->method != BROOD_START_FORK || atomic_load(&m->ended) & ENDED) return false;
-    if (waiting_for != dead) looks = 0;
-    waiting_for = dead;
-    return ++looks < PATIENCE;
+    int error;
+    struct pool_shm *pool = m->role == ROLE_WORKER ? brood__pool_find(m->pool, &error) : NULL;
+    bool waits = pool && m->method == BROOD_START_FORK && !(atomic_load(&m->ended) & ENDED) &&
+                 brood__member_find(pool->template_member) &&
+                 !brood__member_dead(HANDLE_INDEX(pool->template_member)) && ++looks[dead & 0xffff] < PATIENCE;
+    if (!waits) looks[dead & 0xffff] = 0;
+    return waits;
 }
 
 static bool repair(uint32_t dead)
@@ -254,7 +256,11 @@ static void end_workers(struct pool_shm *pool)
 {
     for (uint32_t i = 0; i < pool->seat_room; i++) {
         uint32_t member = atomic_load(&brood__pool_seat(pool, i)->member);
-        if (member) brood__supervisor_kill(member);
+        if (!member) continue;
+        brood__supervisor_watch(member); /* a template may have died before it told us of its child */
+        brood__supervisor_kill(member);
+        /* One that has not taken its slot yet finds it taken; one that a template never forked is not waited for. */
+        if (SLOT_STATE(atomic_load(&brood__member_at(member)->slot.word)) == SLOT_INIT) brood__member_abandon(member);
     }
 }
 
@@ -285,20 +291,21 @@ static int64_t manage_pool(uint32_t index)
     struct record *r = record_of(index, word);
     uint32_t state = SLOT_STATE(word) == SLOT_GARBAGE ? (uint32_t)POOL_TERMINATED : atomic_load(&pool->state);
     uint32_t empty = 0;
-    for (uint32_t i = 0; i < pool->workers; i++) empty += clear_seat(pool, pool_id, i);
     bool broken = atomic_load(&pool->broken) != 0;
     if (state == POOL_TERMINATED || broken) {
-        brood__task_cancel_all(pool, pool_id);
+        brood__task_cancel_all(pool, pool_id, broken ? atomic_load(&pool->broken) : BROOD_ECANCELED);
         brood__map_cancel_all(pool, pool_id);
         end_workers(pool);
         if (state == POOL_TERMINATED) end_template(pool);
     }
-    bool work = state == POOL_CLOSED &&
+    for (uint32_t i = 0; i < pool->workers; i++) empty += clear_seat(pool, pool_id, i);
+    bool template = pool->template_member && brood__member_find(pool->template_member) &&
+                    !brood__member_dead(HANDLE_INDEX(pool->template_member));
+    bool work = !broken && state == POOL_CLOSED &&
                 (brood__map_any(pool, brood__pool_seat(pool, pool->seat_room)) || brood__task_any(pool));
-    if (state != POOL_OPEN && empty == pool->workers && !work && !r->told) {
-        end_template(pool);
-        ring(pool, pool_id);
-        r->told = true;
+    if (state != POOL_OPEN && empty == pool->workers && !work) {
+        if (template) end_template(pool);
+        if (!template && !atomic_exchange(&pool->finished, 1)) ring(pool, pool_id);
     }
     if (broken || state == POOL_TERMINATED || (state == POOL_CLOSED && !work) || empty == 0) return OS_NEVER;
     if (r->start_at > brood__os_now()) return r->start_at;

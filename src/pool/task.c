@@ -261,6 +261,7 @@ static int get(brood_future future, brood_bytes *result, int timeout, brood_outc
     if (error < 0) return error;
     if (outcome) describe(t, future, outcome);
     if (t->code < 0) {
+        if (t->code == atomic_load(&pool->broken)) brood__fail_with(t->code, "%s", pool->broken_detail);
         if (t->code == BROOD_EFAILED) brood__fail_with(t->code, "%s (%d)", t->result, t->fail);
         if (t->code == BROOD_ELOST && t->signal)
             brood__fail_with(t->code, "the worker (pid %d) was ended by signal %d (%s)", t->pid, t->signal,
@@ -494,7 +495,7 @@ void brood__task_repair(struct pool_shm *pool, uint64_t pool_id, uint32_t dead)
         if (TASK_STATE(atomic_load(&brood__pool_task(pool, i)->word)) == TASK_QUEUED) hint(pool, i);
 }
 
-void brood__task_cancel_all(struct pool_shm *pool, uint64_t pool_id)
+void brood__task_cancel_all(struct pool_shm *pool, uint64_t pool_id, int code)
 {
     uint32_t slots = atomic_load_explicit(&pool->slots, memory_order_acquire);
     for (uint32_t i = 0; i < slots; i++) {
@@ -505,7 +506,7 @@ void brood__task_cancel_all(struct pool_shm *pool, uint64_t pool_id)
         bool ours = TASK_STATE(seen) == TASK_RUNNING && TASK_OWNER(seen) == 0;
         uint64_t mine = TASK_WORD(TASK_SERIAL(seen), TASK_RUNNING, TASK_ATTEMPT(seen), 0);
         if (!ours && (TASK_STATE(seen) != TASK_QUEUED || !swap(t, &seen, mine))) continue;
-        t->code = BROOD_ECANCELED;
+        t->code = code;
         if (step(t, mine, TASK_DONE, 0)) brood__pool_answer(pool, pool_id, &t->bell);
     }
 }

@@ -105,7 +105,7 @@ int brood_process_sentinel(brood_process process)
 static void reap(uint32_t index, struct member_shm *m)
 {
     int pidfd, value = 0;
-    if (m->method != BROOD_START_FORK || m->role != ROLE_PROCESS || m->parent != brood__self->id) return;
+    if (m->method != BROOD_START_FORK || m->role == ROLE_WORKER || m->parent != brood__self->id) return;
     if (open_process(m, &pidfd) < 0) return;
     enum os_exit exit = brood__os_process_exit(pidfd, &value);
     if (exit == OS_EXIT_STATUS) brood__member_ended(index, ENDED_STATUS, value);

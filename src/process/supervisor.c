@@ -56,6 +56,7 @@ static struct polled *polled;
 static int poller = -1;
 static int64_t retry_at = OS_NEVER;
 static bool ending;
+static uint32_t deaths;
 
 static bool at_home(uint32_t index)
 {
@@ -148,6 +149,7 @@ static void ended(uint32_t index)
     atomic_store(&m->gone, 1);
     wake_joiners(m);
     w->ended = true;
+    deaths++;
     finish(index);
 }
 
@@ -161,12 +163,24 @@ static void retry(void)
 
 /* --------------------------------------------------------------------------------------------------------- watching */
 
+/* The slot was given up, and is another's now, before the end of its process was seen. */
+static void replace_watched(struct watched *w)
+{
+    int value;
+    brood__os_process_signal(w->pidfd, SIGKILL);
+    brood__os_wait_readable(w->pidfd, brood__os_deadline(1000));
+    brood__os_process_exit(w->pidfd, &value);
+    brood__os_poller_remove(poller, w->pidfd);
+    brood__os_close(&w->pidfd);
+}
+
 void brood__supervisor_watch_pid(uint32_t index, const struct os_process *process)
 {
     if (!at_home(index)) return;
     struct watched *w = &watched[index];
     struct member_shm *m = brood__member_at(index);
-    if (w->pidfd >= 0) return;
+    if (w->pidfd >= 0 && w->generation == SLOT_GENERATION(atomic_load(&m->slot.word))) return;
+    if (w->pidfd >= 0) replace_watched(w);
     w->generation = SLOT_GENERATION(atomic_load(&m->slot.word));
     int error = brood__os_process_open(process, &w->pidfd);
     if (error >= 0) error = brood__os_poller_add(poller, w->pidfd, TAG(TAG_MEMBER, index));
@@ -425,11 +439,14 @@ static bool take_office(uint32_t epoch)
 static void live(void)
 {
     int64_t next = 0;
+    uint32_t seen = 0;
     while (!ending || kill_all()) {
         uint64_t tags[64];
         int n = brood__os_poller_wait(poller, tags, 64, next);
         for (int i = 0; i < n; i++) dispatch(tags[i]);
         retry();
+        if (seen != deaths) watch_all(); /* the dead may have forked a member without having said so yet */
+        seen = deaths;
         next = ending ? brood__os_deadline(1000) : manage();
         if (ending) watch_all();
     }

@@ -13,6 +13,18 @@ struct bell {
 };
 static struct bell *bells;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local volatile bool inside; /* this thread has the mutex: its signal handlers can't wait for it */
+
+static void lock(void)
+{
+    inside = true;
+    pthread_mutex_lock(&mutex);
+}
+static void unlock(void)
+{
+    pthread_mutex_unlock(&mutex);
+    inside = false;
+}
 
 static struct bell *find(uint64_t object)
 {
@@ -52,18 +64,19 @@ static int open_bell(uint64_t object, struct bell **made)
 
 int brood__bell_fd(uint64_t object)
 {
-    pthread_mutex_lock(&mutex);
+    lock();
     struct bell *b = find(object);
     int result = b ? 0 : open_bell(object, &b);
     if (result == 0) result = b->fd;
-    pthread_mutex_unlock(&mutex);
+    unlock();
     return result;
 }
 
 void brood__bell_arm(uint64_t object)
 {
     if (!bells) return; /* a bell that another thread opens right now is armed from the start */
-    pthread_mutex_lock(&mutex);
+    if (inside) return; /* a signal handler: the descriptor is not quieted either, so it is asked again */
+    lock();
     struct bell *b = find(object);
     if (b) {
         brood__os_bell_drain(b->fd);
@@ -71,7 +84,7 @@ void brood__bell_arm(uint64_t object)
         /* seq_cst: the look at the object that follows must not come before; pairs with the fence in bell_ring. */
         if (s) atomic_exchange(&s->armed, 1);
     }
-    pthread_mutex_unlock(&mutex);
+    unlock();
 }
 
 static void ring(uint32_t index, bool all, uint64_t object)
@@ -79,7 +92,9 @@ static void ring(uint32_t index, bool all, uint64_t object)
     struct bell_shm *s = (struct bell_shm *)(void *)brood__slot_at(TABLE_BELL, index);
     uint64_t word = atomic_load_explicit(&s->slot.word, memory_order_acquire);
     if (SLOT_STATE(word) != SLOT_LIVE || (!all && s->object != object)) return;
-    if (atomic_load_explicit(&s->armed, memory_order_relaxed) && atomic_exchange(&s->armed, 0))
+    /* After a death even one that is not armed: the dead may have disarmed it and never rung. */
+    bool armed = atomic_load_explicit(&s->armed, memory_order_relaxed) && atomic_exchange(&s->armed, 0);
+    if (armed || all)
         brood__os_bell_ring(brood__self->bell_sender, brood__arena()->key, index, SLOT_GENERATION(word));
 }
 
@@ -112,17 +127,20 @@ static void close_bell(struct bell **place, bool forget)
 void brood__bell_close(uint64_t object)
 {
     if (!bells) return;
-    pthread_mutex_lock(&mutex);
+    lock();
     for (struct bell **p = &bells; *p; p = &(*p)->next) {
         if ((*p)->object != object) continue;
         close_bell(p, false);
         break;
     }
-    pthread_mutex_unlock(&mutex);
+    unlock();
 }
 
 void brood__bell_close_all(bool forget)
 {
-    if (forget) mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER; /* another thread of the parent may have held it */
+    if (forget) {
+        mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER; /* another thread of the parent may have held it */
+        inside = false;
+    }
     while (bells) close_bell(&bells, forget);
 }

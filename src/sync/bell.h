@@ -5,7 +5,8 @@
  * A bell is a datagram socket under a name that anyone in the family can compute, and a slot that says for which object
  * it is and whether it is armed.  Who writes: the listener arms (exchange to 1, then looks at the object once more);
  * ringers disarm (exchange to 0) and send; object and slot never change after the publish.
- * If a process dies here: a ringer between its commit and its ring: the supervisor rings every bell after any death.
+ * If a process dies here: a ringer between its commit and its ring, disarmed by it or not yet: the supervisor rings
+ * every bell after any death.
  * A dead listener's bell becomes garbage.
  */
 #ifndef BROOD_SYNC_BELL_H
@@ -31,7 +32,7 @@ void brood__bell_ring(uint64_t object);
 void brood__bell_close(uint64_t object);
 /* Close all of this process's bells; after a fork inside Brood, forget the parent's. */
 void brood__bell_close_all(bool forget);
-/* Ring all armed ones: by the supervisor after a death. */
+/* Ring all, armed or not: by the supervisor after a death. */
 void brood__bell_ring_all(void);
 
 #endif

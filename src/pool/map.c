@@ -65,12 +65,15 @@ static struct chunk_record *other_record(struct chunk_shm *c, uint64_t word)
     return other;
 }
 
-static bool all_done(const struct job_shm *job)
+/* Each look goes on where the last one ended, so that all of them together cost one pass. */
+static bool all_done(struct job_shm *job)
 {
-    for (uint32_t i = 0; i < job->chunk_count; i++)
-        if (CHUNK_STATE(atomic_load_explicit(&chunk_at(job, i)->word, memory_order_acquire)) != CHUNK_DONE)
-            return false;
-    return true;
+    uint32_t first = atomic_load_explicit(&job->done, memory_order_acquire), i = first;
+    while (i < job->chunk_count &&
+           CHUNK_STATE(atomic_load_explicit(&chunk_at(job, i)->word, memory_order_acquire)) == CHUNK_DONE)
+        i++;
+    if (i != first) atomic_store_explicit(&job->done, i, memory_order_release);
+    return i == job->chunk_count;
 }
 
 /* -------------------------------------------------------------------------------------------------- the caller's side */
@@ -158,6 +161,7 @@ static int fill(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, co
     if (!out_there && a->out_bytes) memset(brood__at(job->out), 0, a->out_bytes);
     if (codes) memset(brood__at(job->codes), 0, codes);
     atomic_store(&job->hint, 0);
+    atomic_store(&job->done, 0);
     lay_chunks(job, pool->workers, o->chunk);
     brood__pool_attach(&job->memory, pool_id, buffer.id);
     return 0;
@@ -208,7 +212,7 @@ static void add_up(const struct job_shm *job, brood_report *report)
 }
 
 /* 1: all items are decided; 0: not yet; < 0: they never will be. */
-static int finished(struct pool_shm *pool, const struct job_shm *job)
+static int finished(struct pool_shm *pool, struct job_shm *job)
 {
     if (all_done(job)) return 1;
     int broken = atomic_load(&pool->broken);
@@ -492,8 +496,11 @@ static int64_t run_some(struct pool_shm *pool, uint64_t pool_id, struct job_shm 
 static int64_t has_free(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, uint32_t quota)
 {
     (void)pool, (void)pool_id, (void)quota;
-    for (uint32_t i = 0; i < job->chunk_count; i++)
-        if (CHUNK_STATE(atomic_load_explicit(&chunk_at(job, i)->word, memory_order_relaxed)) == CHUNK_FREE) return 1;
+    uint32_t hint = atomic_load_explicit(&job->hint, memory_order_relaxed);
+    for (uint32_t n = 0; n < job->chunk_count; n++) {
+        struct chunk_shm *c = chunk_at(job, (hint + n) % job->chunk_count);
+        if (CHUNK_STATE(atomic_load_explicit(&c->word, memory_order_relaxed)) == CHUNK_FREE) return 1;
+    }
     return -1;
 }
 

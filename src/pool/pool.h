@@ -93,8 +93,8 @@ enum job_state { JOB_FREE, JOB_FILLING, JOB_ACTIVE, JOB_CANCELLED, JOB_RETIRED }
 #define JOB_INSIDE(index, serial) ((uint64_t)(serial) << 32 | (uint64_t)((index) + 1))
 struct job_shm {
     _Atomic uint64_t word;
-    os_word bell; /* the caller sleeps on it */
-    uint32_t reserved;
+    os_word bell;          /* the caller sleeps on it */
+    _Atomic uint32_t done; /* chunks before it are DONE, and stay so; a number that is too small does no harm */
     uint64_t bell_space[2];
     struct os_robust_node *robust_previous;
     struct os_robust_node robust;

@@ -19,7 +19,7 @@ BROOD_TASK(nothing, double, double, x)
 struct arrays {
     brood_pool pool;
     double *in, *out;
-    size_t chunk;
+    size_t most, chunk; /* items of one call, and of a chunk */
 };
 
 static double map(void *context, uint64_t n)
@@ -27,7 +27,7 @@ static double map(void *context, uint64_t n)
     const struct arrays *a = context;
     double start = bench_now();
     for (uint64_t done = 0; done < n;) {
-        size_t items = n - done < ITEMS ? (size_t)(n - done) : ITEMS;
+        size_t items = n - done < a->most ? (size_t)(n - done) : a->most;
         a->out[0] = a->out[items - 1] = -1;
         int error = brood_pool_map_with(a->pool, nothing, a->in, a->out, items, .chunk = a->chunk);
         if (error < 0) return bench_complain("map", brood_strerror(error));
@@ -88,16 +88,18 @@ int main(int argc, char **argv)
     own.out = malloc(ITEMS * sizeof *own.out);
     if (!own.in || !own.out) return 1;
     for (size_t i = 0; i < ITEMS; i++) own.in[i] = buffers.in[i] = (double)i;
+    own.most = buffers.most = ITEMS;
     own.chunk = buffers.chunk = 0;
     single = buffers;
+    single.most = CALLS;
     single.chunk = 1;
 
     BENCH_ASK("map of 1e6, arrays in buffers", "item/s", {"brood", map, &buffers, ITEMS},
               {"cpython", PEER(pool_python, "map"), ITEMS});
     BENCH_ASK("map of 1e6, the caller's arrays", "item/s", {"brood", map, &own, ITEMS},
               {"cpython", PEER(pool_python, "map"), ITEMS});
-    BENCH_ASK("map, chunks of 1, arrays in buffers", "item/s", {"brood", map, &single, 1000},
-              {"cpython", PEER(pool_python, "map_1"), 1000});
+    BENCH_ASK("map of 50,000, chunks of 1", "item/s", {"brood", map, &single, CALLS},
+              {"cpython", PEER(pool_python, "map_1"), CALLS});
     BENCH_ASK("submit all, then their results", "task/s", {"brood", submit, &own, CALLS},
               {"cpython", PEER(pool_python, "submit"), 100},
               {"cpython executor", PEER(executor_python, "submit"), 100});

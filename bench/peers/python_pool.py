@@ -18,6 +18,10 @@ def pool():
     with fork.Pool(WORKERS) as workers:
         items = [float(i) for i in range(1000000)]
 
+        def map_1(n):
+            for _ in range(0, n, 50000):
+                workers.map(nothing, items[:50000], 1)
+
         def submit(n):
             for result in [workers.apply_async(nothing, (x,)) for x in items[:n]]:
                 result.get()
@@ -27,7 +31,7 @@ def pool():
                 workers.apply(nothing, (x,))
 
         serve(map=lambda n: timed(workers.map, nothing, items[:n]),  # its own chunking is its best
-              map_1=lambda n: timed(workers.map, nothing, items[:n], 1),
+              map_1=lambda n: timed(map_1, n),
               submit=lambda n: timed(submit, n), apply=lambda n: timed(apply, n))
 
 

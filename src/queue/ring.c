@@ -273,7 +273,10 @@ static void release_last(struct latch_shm *side, uint32_t free_value)
     brood__latch_release(&side->word, free_value);
 }
 
-/* Our own side is held and has the baton: pass it on if there is more to do for our class. */
+/*
+ * Our own side is held and has the baton: pass it on if there is more to do for our class; who leaves a closed or freed
+ * queue always passes it on, for so do all others.
+ */
 static void pass_baton(struct latch_shm *side, bool more)
 {
     side->flags[SIDE_BATON] = more && brood__os_futex_wake(&side->word, 1) > 0;
@@ -307,7 +310,7 @@ static int put_slow(struct queue_shm *q, uint64_t id, const struct source *sourc
     }
     /* No room, or no more: if consumers sleep although there is something, this is one more chance to wake one. */
     bool sleep = result == 0 && deadline != 0 && !*late, more = result == 0 && !empty(q, atomic_load(&q->head));
-    q->put.flags[SIDE_BATON] = 0;
+    if (q->put.flags[SIDE_BATON]) pass_baton(&q->put, result < 0);
     if (sleep) q->get.flags[SIDE_PEER] = 1;
     int woken = release_first(&q->get, q->put.flags[SIDE_PEER] && more);
     if (woken == 0 && more) q->put.flags[SIDE_PEER] = 0;
@@ -338,6 +341,7 @@ static int put(struct queue_shm *q, uint64_t id, const struct source *source, in
         result = refused(q, id);
         if (result == 0 && atomic_load_explicit(&q->closed, memory_order_relaxed)) result = BROOD_ECLOSED;
         if (__builtin_expect(result < 0, 0)) {
+            if (q->put.flags[SIDE_BATON]) pass_baton(&q->put, true);
             brood__latch_release(&q->put.word, 0);
             return result;
         }
@@ -380,9 +384,10 @@ static int get_slow(struct queue_shm *q, uint64_t id, struct sink *sink, int64_t
     int result = lock_both(q, false);
     if (result < 0) return result;
     result = refused(q, id);
+    bool gone = result < 0, closed = !gone && atomic_load_explicit(&q->closed, memory_order_relaxed);
     if (result == 0) result = get_some(q, id, sink);
-    bool more = (result > 0 || result == BROOD_EMSGSIZE || result == BROOD_EARENA) && !empty(q, atomic_load(&q->head));
-    if (result == 0 && atomic_load_explicit(&q->closed, memory_order_relaxed)) result = BROOD_ECLOSED;
+    bool more = gone || closed || !empty(q, atomic_load(&q->head));
+    if (result == 0 && closed) result = BROOD_ECLOSED;
     if (result != 0) {
         if (q->get.flags[SIDE_BATON]) pass_baton(&q->get, more);
         int woken = release_first(&q->put, q->get.flags[SIDE_PEER] && result > 0 ? result : 0);
@@ -417,11 +422,11 @@ static int get(struct queue_shm *q, uint64_t id, struct sink *sink, int64_t dead
         int result = lock_get(q);
         if (result < 0) return result;
         result = refused(q, id);
+        bool gone = result < 0, closed = !gone && atomic_load_explicit(&q->closed, memory_order_relaxed);
         uint64_t head = atomic_load_explicit(&q->head, memory_order_relaxed), ring = q->slot.body;
         bool producers_asleep = q->get.flags[SIDE_PEER];
         if (result == 0 && !producers_asleep) result = get_some(q, id, sink);
-        if (q->get.flags[SIDE_BATON]) pass_baton(&q->get, result != BROOD_ESTALE && !empty(q, atomic_load(&q->head)));
-        bool closed = atomic_load_explicit(&q->closed, memory_order_relaxed);
+        if (q->get.flags[SIDE_BATON]) pass_baton(&q->get, gone || closed || !empty(q, atomic_load(&q->head)));
         brood__latch_release(&q->get.word, 0);
         if (result != 0) return result;
         if (!producers_asleep) {
@@ -460,6 +465,7 @@ int brood__ring_enter(struct queue_shm *q, void **announced)
 void brood__ring_leave(struct queue_shm *q, void *announced)
 {
     q->put.flags[SIDE_PEER] = q->get.flags[SIDE_PEER] = 1; /* counts may be wrong now; costs a call at most */
+    q->put.flags[SIDE_BATON] = 1;
     release_first(&q->get, INT_MAX);
     release_last(&q->put, 0);
     brood__os_futex_wake(&q->put.word, INT_MAX);

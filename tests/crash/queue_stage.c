@@ -134,19 +134,37 @@ unsigned fill(brood_queue queue, uint64_t *ids, unsigned most)
     return n;
 }
 
+static uint64_t drained[MOST + 1];
+static unsigned drained_count;
+
+bool was_there(uint64_t id)
+{
+    for (unsigned i = 0; i < drained_count; i++)
+        if (drained[i] == id) return true;
+    return false;
+}
+
+static void drain(brood_queue queue)
+{
+    for (drained_count = 0; drained_count < MOST; drained_count++) {
+        uint64_t id = get_here(queue);
+        if (id && was_there(id)) fail("message %llu came twice", (unsigned long long)id);
+        drained[drained_count] = id;
+        if (id == 0) return;
+    }
+}
+
 void closes_with(brood_queue queue, const uint64_t *ids, const bool *maybe, unsigned n)
 {
-    uint64_t got[MOST + 1];
-    unsigned count = 0, at = 0;
-    while (count < MOST && (got[count] = get_here(queue)) != 0) count++;
-    got[count] = 0;
+    unsigned at = 0;
+    drain(queue);
     for (unsigned i = 0; i < n; i++) {
-        if (got[at] == ids[i])
+        if (drained[at] == ids[i])
             at++;
         else if (!maybe || !maybe[i])
-            fail("message %llu is lost; there is %llu", (unsigned long long)ids[i], (unsigned long long)got[at]);
+            fail("message %llu is lost; there is %llu", (unsigned long long)ids[i], (unsigned long long)drained[at]);
     }
-    if (at != count) fail("message %llu was not to be there", (unsigned long long)got[at]);
+    if (at != drained_count) fail("message %llu was not to be there", (unsigned long long)drained[at]);
     expect_is(brood_queue_size(queue), 0);
     expect_is(brood_queue_free(queue), 0);
 }
@@ -172,4 +190,51 @@ uint64_t mate_got(unsigned i)
     if (result == NO_RESULT) return 0;
     expect_is(result, 0);
     return mate(i)->post->order.made;
+}
+
+uint64_t victim_puts(struct victim *v, deed_fn *deed, brood_queue queue)
+{
+    uint64_t id = next_message();
+    if (deed == queue_put_batch) next_message();
+    victim_start(v, NULL, deed, queue.id);
+    v->proc.post->order.number = id;
+    return id;
+}
+
+/*
+ * After a death: consumers sleep only if there is nothing, and those who sleep get what is put now, in whatever order.
+ * How many had come back by themselves; they have its message or the one after.
+ */
+unsigned consumers_are_well(brood_queue queue, unsigned mates, uint64_t its)
+{
+    mates_settle(mates);
+    bool asleep[MATES] = {false};
+    unsigned done = 0;
+    for (unsigned i = 0; i < mates; i++) {
+        asleep[i] = mate_busy(i);
+        if (asleep[i]) continue;
+        done++;
+        uint64_t got = mate_got(i);
+        expect(got == its || got == its + 1);
+    }
+    if (done < mates && !queue_is_empty(queue)) fail("LOST WAKE-UP: a message, and a consumer sleeps on");
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < mates; i++)
+        if (asleep[i]) sum += put_here(queue);
+    for (unsigned i = 0; i < mates; i++)
+        if (asleep[i]) sum -= mate_got(i);
+    expect_is(sum, 0);
+    return done;
+}
+
+/*
+ * After a get, or a death in one: producers sleep only if there is no room for what they have (which is as long as what
+ * this process puts).
+ */
+void producers_are_well(brood_queue queue, unsigned mates)
+{
+    bool asleep = false;
+    mates_settle(mates);
+    for (unsigned i = 0; i < mates; i++) asleep |= mate_busy(i);
+    if (asleep && put_here(queue) != 0) fail("LOST WAKE-UP: room, and a producer sleeps on");
 }

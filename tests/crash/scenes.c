@@ -6,5 +6,7 @@ const struct scene *const scenes[] = {
     lock_scenes,
     semaphore_scenes,
     queue_scenes,
+    queue_pair_scenes,
+    queue_life_scenes,
     NULL,
 };

@@ -7,15 +7,6 @@
  */
 #include "scenes_queue.h"
 
-static uint64_t victim_puts(struct victim *v, deed_fn *deed, brood_queue queue)
-{
-    uint64_t id = next_message();
-    if (deed == queue_put_batch) next_message();
-    victim_start(v, NULL, deed, queue.id);
-    v->proc.post->order.number = id;
-    return id;
-}
-
 /* ----------------------------------------------------------------------------------------------------- nobody waits */
 
 static void put_alone(const struct cut *cut)
@@ -86,32 +77,6 @@ static void get_batch_alone(const struct cut *cut)
 
 /* ------------------------------------------------------------------------------------------------- others sleep */
 
-/*
- * After a death: consumers sleep only if there is nothing, and those who sleep get what is put now, in whatever order.
- * How many had come back by themselves; they have its message or the one after.
- */
-static unsigned consumers_are_well(brood_queue queue, unsigned mates, uint64_t its)
-{
-    mates_settle(mates);
-    bool asleep[MATES] = {false};
-    unsigned done = 0;
-    for (unsigned i = 0; i < mates; i++) {
-        asleep[i] = mate_busy(i);
-        if (asleep[i]) continue;
-        done++;
-        uint64_t got = mate_got(i);
-        expect(got == its || got == its + 1);
-    }
-    if (done < mates && !queue_is_empty(queue)) fail("LOST WAKE-UP: a message, and a consumer sleeps on");
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < mates; i++)
-        if (asleep[i]) sum += put_here(queue);
-    for (unsigned i = 0; i < mates; i++)
-        if (asleep[i]) sum -= mate_got(i);
-    expect_is(sum, 0);
-    return done;
-}
-
 static void put_consumers_asleep(const struct cut *cut)
 {
     brood_queue queue = new_queue(cut->order);
@@ -138,18 +103,6 @@ static void put_batch_consumers_asleep(const struct cut *cut)
     expect(done == 2 || (done == 0 && !v.ended));
     bury(v.proc.member);
     closes_with(queue, NULL, NULL, 0);
-}
-
-/*
- * After a get, or a death in one: producers sleep only if there is no room for what they have (which is as long as what
- * this process puts).
- */
-static void producers_are_well(brood_queue queue, unsigned mates)
-{
-    bool asleep = false;
-    mates_settle(mates);
-    for (unsigned i = 0; i < mates; i++) asleep |= mate_busy(i);
-    if (asleep && put_here(queue) != 0) fail("LOST WAKE-UP: room, and a producer sleeps on");
 }
 
 /* Take messages, these first, until the mates have put theirs, and then those: each once. */
@@ -267,6 +220,7 @@ static void put_woken(const struct cut *cut)
     expect_is(mate_result(0), 0);
     uint64_t its = ids[n], mates = mate(0)->post->order.number;
     closes_with(queue, (uint64_t[]){its, mates, its}, (bool[]){true, false, true}, 3); /* in either order */
+    expect(!v.ended || was_there(its));
     bury(v.proc.member);
 }
 

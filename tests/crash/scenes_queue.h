@@ -26,6 +26,9 @@ deed_fn queue_put, queue_get, queue_put_batch, queue_get_batch, queue_close, que
 deed_fn queue_make;
 #define TORN (-100001)
 
+/* Start a victim that is about to put a message, whose number is the answer; a batch has two. */
+uint64_t victim_puts(struct victim *v, deed_fn *deed, brood_queue queue);
+
 /* In this process.  A queue for five messages, whose ring has turned by so many. */
 brood_queue new_queue(unsigned turned);
 struct queue_shm *queue_at(brood_queue queue);
@@ -37,6 +40,11 @@ uint64_t get_here(brood_queue queue);
 unsigned fill(brood_queue queue, uint64_t *ids, unsigned most);
 /* Get all: they must be these, in this order; those that are `maybe` may be missing.  Then free it. */
 void closes_with(brood_queue queue, const uint64_t *ids, const bool *maybe, unsigned n);
+/* Whether this one was among them. */
+bool was_there(uint64_t id);
+/* After a death: who sleeps, sleeps only if there is nothing for it to do; see queue_stage.c. */
+unsigned consumers_are_well(brood_queue queue, unsigned mates, uint64_t its);
+void producers_are_well(brood_queue queue, unsigned mates);
 
 /* A mate puts (gets) this or the next message; it goes to sleep doing so if `sleeps`. */
 void mate_puts(unsigned i, brood_queue queue, uint64_t id, bool sleeps);

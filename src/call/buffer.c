@@ -61,11 +61,21 @@ struct buffer_shm *brood__buffer_carried(uint64_t id)
     return SLOT_GENERATION(word) == HANDLE_GENERATION(id) ? b : NULL;
 }
 
-void brood__buffer_drop(uint64_t id)
+bool brood__buffer_seize(uint64_t id)
 {
     struct buffer_shm *b = brood__buffer_carried(id);
-    if (!b) return;
+    if (!b) return false;
+    uint64_t word = atomic_load_explicit(&b->slot.word, memory_order_acquire), mine;
+    do { /* by swap: garbage may be claimed at this moment, and the supervisor may be settling for a dead owner */
+        if (SLOT_GENERATION(word) != HANDLE_GENERATION(id)) return false;
+        if (SLOT_STATE(word) == SLOT_GARBAGE || SLOT_STATE(word) == SLOT_FREE) return false;
+        mine = SLOT_WORD(SLOT_GENERATION(word), SLOT_FREEING, brood__self->member);
+    } while (!atomic_compare_exchange_weak(&b->slot.word, &word, mine));
+    return true;
+}
+
+void brood__buffer_drop(uint64_t id)
+{
     /* If we die here the word names us, and the sweep after us makes it garbage. */
-    brood__buffer_mark(b, SLOT_FREEING, brood__self->member);
-    brood__slot_release(TABLE_BUFFER, HANDLE_INDEX(id));
+    if (brood__buffer_seize(id)) brood__slot_release(TABLE_BUFFER, HANDLE_INDEX(id));
 }

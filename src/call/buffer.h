@@ -42,6 +42,11 @@ static inline void brood__buffer_mark(struct buffer_shm *b, unsigned state, uint
     uint64_t word = atomic_load_explicit(&b->slot.word, memory_order_relaxed);
     atomic_store_explicit(&b->slot.word, SLOT_WORD(SLOT_GENERATION(word), state, owner), memory_order_release);
 }
+/*
+ * FREEING by this process, whoever had it; false: it is gone, or garbage already (one who dropped it died in that), and
+ * whoever claims the slot takes it apart.
+ */
+bool brood__buffer_seize(uint64_t id);
 /* Free a buffer that its carrier has, which is going away; under the carrier's latches. */
 void brood__buffer_drop(uint64_t id);
 

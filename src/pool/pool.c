@@ -85,11 +85,9 @@ void brood__pool_drop(uint64_t *place)
 {
     uint64_t id = *place;
     if (!id) return;
-    struct buffer_shm *b = brood__buffer_carried(id);
-    if (!b) return;
-    brood__buffer_mark(b, SLOT_FREEING, brood__self->member); /* ours, whatever the place says */
+    bool ours = brood__buffer_seize(id); /* whatever the place says */
     *(volatile uint64_t *)place = 0;
-    brood__slot_release(TABLE_BUFFER, HANDLE_INDEX(id));
+    if (ours) brood__slot_release(TABLE_BUFFER, HANDLE_INDEX(id));
 }
 
 /* ----------------------------------------------------------------------------------------------------------- waking */

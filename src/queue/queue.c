@@ -63,11 +63,7 @@ int brood_queue_new(brood_queue *queue, const brood_queue_options *options)
     uint32_t index;
     error = brood__slot_claim(TABLE_QUEUE, brood__self->member, scrub, &index);
     if (error < 0) return error;
-    error = brood__pages_allocate(TABLE_QUEUE, index, capacity);
-    if (error < 0) {
-        brood__slot_release(TABLE_QUEUE, index);
-        return error;
-    }
+    /* Empty before it has memory, whose bytes are anybody's: if we die here, nothing is found in it. */
     struct queue_shm *q = at(index);
     q->capacity = capacity;
     q->max_items = options ? (uint32_t)options->max_items : 0;
@@ -78,6 +74,12 @@ int brood_queue_new(brood_queue *queue, const brood_queue_options *options)
     memset(q->put.flags, 0, sizeof q->put.flags);
     memset(q->get.flags, 0, sizeof q->get.flags);
     memset(q->put.more, 0, sizeof q->put.more);
+    atomic_signal_fence(memory_order_seq_cst);
+    error = brood__pages_allocate(TABLE_QUEUE, index, capacity);
+    if (error < 0) {
+        brood__slot_release(TABLE_QUEUE, index);
+        return error;
+    }
     memset(brood__at(q->slot.body), 0, 8); /* the header 0 of the first record */
     queue->id = brood__slot_publish(TABLE_QUEUE, index);
     return 0;

@@ -474,7 +474,7 @@ void brood__ring_leave(struct queue_shm *q, void *announced)
 
 void brood__ring_each(struct queue_shm *q, void (*visit)(const struct record *record))
 {
-    for (uint64_t at = atomic_load(&q->head); !empty(q, at);) {
+    for (uint64_t at = atomic_load(&q->head); at < PUT_TAIL(q) && !empty(q, at);) {
         struct record record;
         uint32_t sequence;
         at = read_record(q, at, &record, &sequence);

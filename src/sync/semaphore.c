@@ -51,8 +51,12 @@ static bool scrub(struct slot_shm *slot, uint32_t index)
     void *announced = brood__os_announce(&s->monitor);
     uint32_t seen;
     bool held = brood__latch_try(&s->monitor.word, &seen);
-    if (held) brood__monitor_leave(&s->monitor, announced, INT_MAX, true);
-    brood__os_announce(announced);
+    if (held) {
+        s->monitor.flags[MONITOR_ASLEEP] = 1; /* whatever its last holder, who may have died in it, has left there */
+        brood__monitor_leave(&s->monitor, announced, INT_MAX, true);
+    } else {
+        brood__os_announce(announced);
+    }
     return held;
 }
 
@@ -187,12 +191,24 @@ int brood_semaphore_value(brood_semaphore semaphore)
     return result;
 }
 
+/* Whether the dead may have left something: it alone could add entries in its name, so none appears after this look. */
+static bool concerned(struct semaphore_shm *s, uint32_t dead)
+{
+    if (atomic_load(&s->monitor.word) & OS_OWNER_DIED) return true;
+    uint64_t body = s->slot.body;
+    if (!body) return false;
+    const volatile uint32_t *e = brood__at(body);
+    for (uint32_t i = 0; i < ENTRIES; i++)
+        if (ENTRY_UNITS(e[i]) && ENTRY_MEMBER(e[i]) == dead) return true;
+    return false;
+}
+
 /* One semaphore, as the supervisor: only what can be had without waiting, and nothing believed unseen. */
 static bool repair(struct semaphore_shm *s, uint32_t dead)
 {
     uint64_t slot = atomic_load(&s->slot.word);
     if (SLOT_STATE(slot) == SLOT_GARBAGE && !brood__monitor_ring(&s->monitor)) return false;
-    if (SLOT_STATE(slot) != SLOT_LIVE) return true;
+    if (SLOT_STATE(slot) != SLOT_LIVE || !concerned(s, dead)) return true;
     void *announced = brood__os_announce(&s->monitor);
     uint32_t seen;
     if (!brood__latch_try(&s->monitor.word, &seen)) {

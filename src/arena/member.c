@@ -68,13 +68,11 @@ int brood__member_found(void)
 
 void brood__member_ended(uint32_t index, enum ended_kind kind, int value)
 {
-    uint32_t running = 0;
     struct member_shm *m = brood__member_at(index);
-    if (kind != ENDED_UNKNOWN) { /* knowledge replaces ignorance */
-        uint32_t unknown = ENDED_WORD(ENDED_UNKNOWN, 0);
-        if (atomic_compare_exchange_strong(&m->ended, &unknown, ENDED_WORD(kind, value))) return;
+    uint32_t seen = atomic_load(&m->ended);
+    while (!(seen & ENDED) || (ENDED_KIND(seen) == ENDED_SAID && kind != ENDED_SAID)) {
+        if (atomic_compare_exchange_weak(&m->ended, &seen, ENDED_WORD(kind, value))) return;
     }
-    atomic_compare_exchange_strong(&m->ended, &running, ENDED_WORD(kind, value));
 }
 
 void brood__member_collect(uint32_t index)

@@ -3,8 +3,8 @@
  * member.h - the process table: a slot for each process of the family, from its start until its handle is freed.
  *
  * Who writes: the starter from INIT on (name, parent, role, ...), before the child can see it; the child its pid and
- * start time, before it swaps INIT→LIVE; `ended` by the child at a normal end, by its parent or the supervisor at any
- * other: compare-and-swap from 0, so the first to know decides.
+ * start time, before it swaps INIT→LIVE; `ended` by the child when it is about to end by itself (SAID), by its parent or
+ * the supervisor when the system has told them: compare-and-swap from 0 or from SAID, so the first to know decides.
  * If the starter dies before the child is LIVE, the supervisor makes the slot GARBAGE and the child, whose swap fails,
  * exits.  If the child dies: LIVE stays, `ended` is set by whoever learns it, and the supervisor repairs what the dead
  * held; only then (`repaired`) can the slot be used again, so that an index in a word always means one process.
@@ -18,7 +18,8 @@ enum member_role { ROLE_FIRST, ROLE_PROCESS, ROLE_WORKER, ROLE_TEMPLATE };
 
 /* `ended`: 0 while it runs; else ENDED | kind << 16 | value. */
 #define ENDED 0x80000000u
-enum ended_kind { ENDED_STATUS, ENDED_SIGNAL, ENDED_UNKNOWN };
+enum ended_kind { ENDED_STATUS, ENDED_SIGNAL, ENDED_SAID };
+#define ENDED_KIND(word) ((enum ended_kind)((word) >> 16 & 0xff))
 #define ENDED_WORD(kind, value) (ENDED | (uint32_t)(kind) << 16 | ((uint32_t)(value)&0xffff))
 
 struct member_shm {
@@ -65,7 +66,7 @@ void brood__member_abandon(uint32_t index);
 bool brood__member_attach(uint32_t index);
 /* The founder's own slot. */
 int brood__member_found(void);
-/* Record the end; the first answer counts.  Does not wake. */
+/* Record the end; the first answer counts, but for the child's own, which any other replaces.  Does not wake. */
 void brood__member_ended(uint32_t index, enum ended_kind kind, int value);
 /* Free the slot if it is both repaired and released; anyone may call it at any time. */
 void brood__member_collect(uint32_t index);

@@ -184,7 +184,7 @@ pid_t brood__os_fork(void);
  * variable: "NAME=" to which "<its pid>:<number of kept descriptor>" is appended, added to the environment.
  * keep: the descriptor that stays open in it (besides what the caller's program lets its children inherit).
  * name: what its argv[0] is.  It starts with default signals and in the caller's session and process group.
- * Returns once exec has succeeded; else the -errno of the step that failed.  Not async-signal-safe.
+ * Returns its pid once exec has succeeded; else the -errno of the step that failed.  Not async-signal-safe.
  */
 int brood__os_run_detached(const char *name, const char *variable, int keep);
 
@@ -243,6 +243,13 @@ void brood__os_close(int *fd); /* close it if >= 0 and make it -1; errno is kept
 int brood__os_set_inheritable(int fd, bool inheritable);
 /* A copy, close-on-exec: its number, which is at least `least`. */
 int brood__os_duplicate(int fd, int least);
+/* Move *fd out of 0, 1 and 2, where a program that was started without them would take it for its own. */
+int brood__os_leave_standard(int *fd);
+/* Give those of 0, 1 and 2 that are closed to /dev/null, so that nothing else gets their numbers. */
+void brood__os_fill_standard(void);
+/* As many descriptors as the hard limit allows, for this process; back to what the limit was, in its forked children. */
+void brood__os_raise_descriptors(void);
+void brood__os_restore_descriptors(void);
 /* Close every descriptor but those in keep[0..n), which is sorted by this call. */
 void brood__os_close_all_but(int *keep, size_t n);
 /*

@@ -98,6 +98,7 @@ _Noreturn void brood__child_run(int channel, bool inherited)
     size_t count = OS_MAX_FDS;
     int64_t deadline = brood__os_deadline(60000);
     brood__os_set_inheritable(channel, false);
+    brood__os_fill_standard();
     ssize_t size = brood__os_receive(channel, &hello, sizeof hello, fds, &count, deadline);
     if (size != sizeof hello || hello.magic != HELLO_MAGIC || count < HELLO_FIXED_FDS) {
         brood__fail_with(BROOD_ECORRUPT, "the bootstrap channel brought no hello of this version of Brood");
@@ -174,7 +175,7 @@ _Noreturn void brood__child_work(const struct preparation *preparation, const st
         brood__call_end(&call);
     }
     fflush(NULL);
-    brood__member_ended(brood__self->member, ENDED_STATUS, code);
-    if (method == BROOD_START_FORK) brood__os_exit_now(code); /* the parent's exit handlers are not this process's */
+    brood__member_ended(brood__self->member, ENDED_SAID, code); /* exit handlers may have another end in store */
+    if (method == BROOD_START_FORK) brood__os_exit_now(code);   /* the parent's exit handlers are not this process's */
     exit(code);
 }

@@ -8,11 +8,19 @@
 #include "process/family.h"
 #include "process/supervisor.h"
 
+#include <signal.h>
+
 bool brood__supervisor_alive(void)
 {
     struct supervisor_shm *s = &brood__arena()->supervisor;
     return SUPERVISOR_STATE(atomic_load_explicit(&s->word, memory_order_acquire)) == SUPERVISOR_RUNNING &&
            !(atomic_load_explicit(&s->life.word, memory_order_acquire) & OS_OWNER_DIED);
+}
+
+/* An error that says more than that exec failed: the caller can do something about it. */
+static bool scarce(int error)
+{
+    return error == -EMFILE || error == -ENFILE || error == -EAGAIN || error == -ENOMEM;
 }
 
 /*
@@ -26,12 +34,17 @@ static int execute(uint32_t epoch, bool *killed)
     int error = brood__os_stream_pair(ends);
     if (error < 0) return error;
     struct hello hello = {.magic = HELLO_MAGIC, .kind = HELLO_SUPERVISOR, .member = epoch};
-    error = brood__os_run_detached("brood-supervisor", BOOTSTRAP_VARIABLE, ends[1]);
+    struct os_process process = {0};
+    int pidfd = -1;
+    error = brood__os_leave_standard(&ends[1]);
+    if (error >= 0) error = process.pid = brood__os_run_detached("brood-supervisor", BOOTSTRAP_VARIABLE, ends[1]);
     brood__os_close(&ends[1]);
     if (error < 0) {
         brood__os_close(&ends[0]);
-        return brood__fail_with(BROOD_EEXEC, "exec failed: the supervisor: %s", brood_strerror(error));
+        return brood__fail_with(scarce(error) ? error : BROOD_EEXEC, "exec failed: the supervisor: %s",
+                                brood_strerror(error));
     }
+    brood__os_process_open(&process, &pidfd);
     int64_t deadline = brood__os_deadline(brood__arena()->start_timeout);
     error = brood__hello_send(ends[0], &hello, NULL, 0, NULL, deadline);
     if (error >= 0 || error == -EPIPE) error = brood__report_receive(ends[0], deadline);
@@ -40,6 +53,11 @@ static int execute(uint32_t epoch, bool *killed)
     if (error == BROOD_ETIMEDOUT)
         error =
             brood__fail_with(BROOD_ENOINIT, "the program did not report in time: does its main call brood_init first?");
+    if (error < 0 && pidfd >= 0) { /* whatever it is doing instead */
+        brood__os_process_signal(pidfd, SIGKILL);
+        brood__os_wait_readable(pidfd, OS_NEVER);
+    }
+    brood__os_close(&pidfd);
     return error;
 }
 

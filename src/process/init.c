@@ -10,6 +10,7 @@
 #include "sync/bell.h"
 #include "sync/wait.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +108,8 @@ static int found(int *argc, char ***argv)
     arena->listen_size = name_size;
     if (error >= 0) error = brood__os_lifeline_create(&self->lifeline_hold, &self->lifeline_watch);
     if (error >= 0) error = brood__os_bell_sender(&self->bell_sender);
+    int *own[] = {&self->memory, &self->listener, &self->lifeline_hold, &self->lifeline_watch, &self->bell_sender};
+    for (size_t i = 0; i < sizeof own / sizeof *own && error >= 0; i++) error = brood__os_leave_standard(own[i]);
     if (error >= 0) error = brood__member_found();
     if (error < 0) {
         brood__arena_detach();
@@ -160,11 +163,13 @@ static void wait_for_children(bool daemons)
 /* End all others and wait until they are gone; the children that this process forked are reaped. */
 static void end_family(void)
 {
+    brood__os_close(&brood__self->lifeline_hold); /* the kernel ends every member that watches it */
+    brood__os_close(&brood__self->bell_sender);   /* and there are two descriptors for what is still to do */
     struct os_process supervisor = {atomic_load(&brood__arena()->supervisor.pid), brood__arena()->supervisor.started};
     int pidfd = -1;
     bool alive = brood__supervisor_alive() && brood__os_process_open(&supervisor, &pidfd) >= 0;
-    if (alive) brood__supervisor_request(&(struct request){.kind = REQUEST_END}, NULL, 0);
-    brood__os_close(&brood__self->lifeline_hold); /* the kernel ends every member that watches it */
+    if (alive && brood__supervisor_request(&(struct request){.kind = REQUEST_END}, NULL, 0) < 0)
+        brood__os_process_signal(pidfd, SIGKILL);
     uint32_t used = atomic_load(&brood__arena()->tables[TABLE_MEMBER].used);
     for (uint32_t i = 1; i < used; i++) {
         struct member_shm *m = brood__member_at(i);
@@ -172,7 +177,7 @@ static void end_family(void)
         struct os_process process = {m->pid, m->started};
         int fd = -1, value;
         if (brood__os_process_open(&process, &fd) < 0) continue;
-        brood__os_process_signal(fd, 9);
+        brood__os_process_signal(fd, SIGKILL);
         brood__os_wait_readable(fd, OS_NEVER);
         brood__os_process_exit(fd, &value);
         brood__os_close(&fd);

@@ -54,6 +54,8 @@ static int find(brood_process process, struct member_shm **m)
     int error = brood__enter();
     if (error < 0) return error;
     *m = brood__member_find(process.id);
+    /* Given back, and the supervisor is not through with it yet. */
+    if (*m && atomic_load(&(*m)->gone) && atomic_load(&(*m)->released)) *m = NULL;
     return *m ? 0 : BROOD_ESTALE;
 }
 
@@ -130,11 +132,7 @@ static int exit_code(brood_process process, struct member_shm *m)
     if (!brood__slot_is(&m->slot, process.id)) return BROOD_ESTALE;
     if (!(ended & ENDED)) return BROOD_EXIT_UNKNOWN;
     int value = (int)(ended & 0xffff);
-    switch (ended >> 16 & 0xff) {
-    case ENDED_STATUS: return value;
-    case ENDED_SIGNAL: return -value;
-    default: return BROOD_EXIT_UNKNOWN;
-    }
+    return ENDED_KIND(ended) == ENDED_SIGNAL ? -value : value;
 }
 
 int brood_process_exit_code(brood_process process)
@@ -147,7 +145,7 @@ int brood_process_exit_code(brood_process process)
 int brood_process_is_alive(brood_process process)
 {
     int code = brood_process_exit_code(process);
-    return code == BROOD_EXIT_RUNNING ? 1 : code <= -64 ? code : 0;
+    return code == BROOD_EXIT_RUNNING ? 1 : code < -64 ? code : 0; /* 64 is the last signal */
 }
 
 int brood_process_join(brood_process process, int timeout, int *code)
@@ -215,6 +213,7 @@ int brood_process_free(brood_process process)
 {
     struct member_shm *m;
     int error = find(process, &m);
+    if (error == BROOD_ESTALE) close_sentinel(process.id); /* another member gave it back: ours is of no use */
     if (error < 0) return error;
     if (!atomic_load(&m->gone)) return BROOD_EAGAIN;
     reap(HANDLE_INDEX(process.id), m);

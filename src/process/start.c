@@ -66,18 +66,34 @@ static int describe(const brood_process_options *o, const brood_task *task, cons
 }
 
 /* Wait for the report; a supervisor that dies meanwhile is replaced, and the new one finds the request waiting. */
-static int await_report(int channel, int64_t deadline)
+static int await_report(int channel, brood_start_method method, int64_t deadline)
 {
     for (;;) {
         int64_t turn = brood__os_deadline(500);
-        if (brood__os_wait_readable(channel, turn < deadline ? turn : deadline))
-            return brood__report_receive(channel, deadline);
+        if (brood__os_wait_readable(channel, turn < deadline ? turn : deadline)) {
+            int code = brood__report_receive(channel, deadline);
+            if (code != BROOD_ENOINIT || method == BROOD_START_SPAWN) return code;
+            return brood__fail_with(BROOD_ESTART, "the process ended before it reported");
+        }
         if (brood__os_now() >= deadline)
-            return brood__fail_with(BROOD_ENOINIT,
-                                    "the program did not report in time: does its main call brood_init first?");
+            return method == BROOD_START_SPAWN
+                       ? brood__fail_with(BROOD_ENOINIT,
+                                          "the program did not report in time: does its main call brood_init first?")
+                       : brood__fail_with(BROOD_ETIMEDOUT, "the process did not report in time");
         int error = brood__supervisor_ensure(NULL);
         if (error < 0) return error;
     }
+}
+
+/* A start that came to nothing: nobody goes on at the other end. */
+static void discard(int channel, uint32_t member)
+{
+    char byte;
+    if (brood__os_read_all(channel, &byte, 1, 0) == -EPIPE) return;
+    uint32_t generation = SLOT_GENERATION(atomic_load(&brood__member_at(member)->slot.word));
+    struct request request = {.kind = REQUEST_DISCARD, .member = member, .object = generation};
+    if (!brood__supervisor_alive() || brood__supervisor_request(&request, NULL, 0) < 0) return;
+    brood__os_read_all(channel, &byte, 1, brood__os_deadline(1000));
 }
 
 /* Spawn and forkserver: the supervisor forks; the child reads its preparation from us. */
@@ -108,7 +124,13 @@ static int start_elsewhere(uint32_t member, brood_start_method method, const str
             error = brood__hello_send(ends[0], &hello, passed, n, bytes, deadline);
             if (error == -EPIPE) error = 0; /* its report says why */
         }
-        if (error >= 0) error = await_report(ends[0], deadline);
+        if (error >= 0) error = await_report(ends[0], method, deadline);
+        if (error < 0) {
+            char detail[DETAIL_SIZE];
+            snprintf(detail, sizeof detail, "%s", brood_error_detail());
+            discard(ends[0], member);
+            brood__fail_with(error, "%s", detail);
+        }
         brood__os_close(&ends[0]);
     }
     free(bytes);
@@ -167,6 +189,7 @@ static int start_by_fork(uint32_t member, const struct preparation *preparation,
         error = brood__fail_with((int)pid, "fork failed: %s", brood_strerror((int)pid));
     } else {
         error = brood__report_receive(ends[0], deadline);
+        if (error == BROOD_ENOINIT) error = brood__fail_with(BROOD_ESTART, "the process ended before it reported");
         if (error == 0)
             error = brood__supervisor_request(&(struct request){.kind = REQUEST_WATCH, .member = member}, NULL, 0);
         if (error < 0) { /* it has not become a member, or nobody would watch it */
@@ -184,12 +207,9 @@ static int start_by_fork(uint32_t member, const struct preparation *preparation,
     return error;
 }
 
-int brood_process_start_task(brood_process *process, const brood_process_options *options, const brood_task *task,
-                             const void *arg)
+static int start(brood_process *process, const brood_process_options *o, const brood_task *task, const void *arg)
 {
-    static const brood_process_options none;
     static _Atomic unsigned number;
-    const brood_process_options *o = options ? options : &none;
     int error = brood__enter();
     if (error == 0) error = check(o, task, arg);
     if (error < 0) return error;
@@ -224,4 +244,15 @@ int brood_process_start_task(brood_process *process, const brood_process_options
     }
     process->id = HANDLE(TABLE_MEMBER, member, generation);
     return 0;
+}
+
+int brood_process_start_task(brood_process *process, const brood_process_options *options, const brood_task *task,
+                             const void *arg)
+{
+    static const brood_process_options none;
+    char before[DETAIL_SIZE]; /* what an earlier call said must not seem to be about this one */
+    snprintf(before, sizeof before, "%s", brood_error_detail());
+    brood__fail_with(0, "%s", "");
+    int error = start(process, options ? options : &none, task, arg);
+    return error < 0 ? error : brood__fail_with(0, "%s", before);
 }

@@ -12,8 +12,12 @@
  *   ... of the first member    all members killed, exit
  *   a repair was incomplete    again in a few milliseconds
  *   request START              fork, or fork and exec; watch
+ *   request DISCARD            kill what was forked for a start that its caller gave up
  *   request WATCH              watch a member that its parent forked
  *   request END                all members killed, exit when they are gone
+ *
+ * Out of descriptors it can still hear requests and refuse starts, by a few that it keeps for that (`spare`); members
+ * that it could not watch are looked for again every few milliseconds.
  */
 #include "process/supervisor.h"
 
@@ -30,7 +34,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum tag_kind { TAG_LISTENER, TAG_MEMBER, TAG_REQUEST, TAG_REPORT, TAG_AREA };
+enum tag_kind { TAG_LISTENER, TAG_MEMBER, TAG_STRAY, TAG_REQUEST, TAG_REPORT, TAG_AREA };
 #define TAG(kind, value) ((uint64_t)(kind) << 56 | (uint64_t)(uint32_t)(value))
 
 #define RETRY_NS ((int64_t)3 * 1000 * 1000)
@@ -55,6 +59,7 @@ static struct polled *polled;
 
 static int poller = -1;
 static int64_t retry_at = OS_NEVER;
+static bool unwatched; /* some members, for want of descriptors */
 static bool ending;
 static uint32_t deaths;
 
@@ -77,7 +82,48 @@ static uint32_t member_count(void)
     return used < most ? used : most;
 }
 
+/* --------------------------------------------------------------------------------------------------- in hard times */
+
+static int spare[6] = {-1, -1, -1, -1, -1, -1}; /* a connection, what comes over it at most, and a pidfd */
+#define SPARES (sizeof spare / sizeof *spare)
+
+static void drop_spares(void)
+{
+    for (size_t i = 0; i < SPARES; i++) brood__os_close(&spare[i]);
+}
+
+/* Whether all of them are there (again). */
+static bool keep_spares(void)
+{
+    for (size_t i = 0; i < SPARES; i++) {
+        if (spare[i] < 0) spare[i] = brood__os_duplicate(poller, 0);
+        if (spare[i] < 0) return false;
+    }
+    return true;
+}
+
+static bool is_scarce(int error)
+{
+    return error == -EMFILE || error == -ENFILE;
+}
+
+static int open_process(const struct os_process *process, int *pidfd)
+{
+    int error = brood__os_process_open(process, pidfd);
+    if (!is_scarce(error)) return error;
+    drop_spares();
+    return brood__os_process_open(process, pidfd);
+}
+
+static void retry_soon(void)
+{
+    int64_t at = brood__os_now() + RETRY_NS;
+    if (at < retry_at) retry_at = at;
+}
+
 /* ------------------------------------------------------------------------------------------------ ends and repairs */
+
+static void watch_all(void);
 
 static void wake_joiners(struct member_shm *m)
 {
@@ -99,7 +145,7 @@ static void finish(uint32_t index)
 {
     struct member_shm *m = brood__member_at(index);
     if (!brood__repair_member(index)) {
-        retry_at = brood__os_now() + RETRY_NS;
+        retry_soon();
         return;
     }
     watched[index].ended = false;
@@ -159,38 +205,56 @@ static void retry(void)
     retry_at = OS_NEVER;
     for (uint32_t i = 1; i < watched_count; i++)
         if (watched[i].ended) finish(i);
+    if (unwatched) watch_all();
 }
 
 /* --------------------------------------------------------------------------------------------------------- watching */
 
-/* The slot was given up, and is another's now, before the end of its process was seen. */
-static void replace_watched(struct watched *w)
+/* End a process that was started for nobody, and reap it. */
+static void end_stray(int *pidfd)
 {
-    int value;
-    brood__os_process_signal(w->pidfd, SIGKILL);
-    brood__os_wait_readable(w->pidfd, brood__os_deadline(1000));
-    brood__os_process_exit(w->pidfd, &value);
-    brood__os_poller_remove(poller, w->pidfd);
-    brood__os_close(&w->pidfd);
+    brood__os_process_signal(*pidfd, SIGKILL);
+    brood__os_poller_add(poller, *pidfd, TAG(TAG_STRAY, *pidfd));
+    *pidfd = -1;
 }
 
-void brood__supervisor_watch_pid(uint32_t index, const struct os_process *process)
+static void stray_ended(int pidfd)
 {
-    if (!at_home(index)) return;
+    int value;
+    if (brood__os_process_exit(pidfd, &value) == OS_EXIT_RUNNING) return;
+    brood__os_poller_remove(poller, pidfd);
+    brood__os_close(&pidfd);
+}
+
+int brood__supervisor_watch_pid(uint32_t index, const struct os_process *process)
+{
+    if (!at_home(index)) return -ENOMEM;
     struct watched *w = &watched[index];
     struct member_shm *m = brood__member_at(index);
-    if (w->pidfd >= 0 && w->generation == SLOT_GENERATION(atomic_load(&m->slot.word))) return;
-    if (w->pidfd >= 0) replace_watched(w);
-    w->generation = SLOT_GENERATION(atomic_load(&m->slot.word));
-    int error = brood__os_process_open(process, &w->pidfd);
+    uint32_t generation = SLOT_GENERATION(atomic_load(&m->slot.word));
+    if (w->pidfd >= 0 && w->generation == generation) return 0;
+    if (w->pidfd >= 0) end_stray(&w->pidfd); /* of a start that was given up: the slot is another's now */
+    w->generation = generation;
+    int error = open_process(process, &w->pidfd);
     if (error >= 0) error = brood__os_poller_add(poller, w->pidfd, TAG(TAG_MEMBER, index));
     if (error == -ESRCH && SLOT_STATE(atomic_load(&m->slot.word)) == SLOT_LIVE) { /* gone already, and reaped */
         atomic_store(&m->gone, 1);
         wake_joiners(m);
         w->ended = true;
         finish(index);
+    } else if (error < 0) {
+        brood__os_close(&w->pidfd);
+        unwatched = true;
+        retry_soon();
     }
-    /* Out of descriptors: it stays unwatched until the next look at the table. */
+    return error;
+}
+
+/* A daemon whose parent was gone before it was watched. */
+static bool is_late_daemon(const struct member_shm *m)
+{
+    const struct member_shm *parent = m->daemon ? brood__member_find(m->parent) : NULL;
+    return m->daemon && (!parent || atomic_load(&((struct member_shm *)(uintptr_t)parent)->gone));
 }
 
 void brood__supervisor_watch(uint32_t index)
@@ -201,6 +265,7 @@ void brood__supervisor_watch(uint32_t index)
     if (!at_home(index) || watched[index].ended) return;
     struct os_process process = {m->pid, m->started};
     brood__supervisor_watch_pid(index, &process);
+    if (is_late_daemon(m)) brood__supervisor_kill(index);
 }
 
 /* Starts that the supervisor before us had begun: if the child is there it finds its slot taken, and exits. */
@@ -216,6 +281,7 @@ static void abandon_starts(void)
 
 static void watch_all(void)
 {
+    unwatched = false;
     for (uint32_t i = 1; i < member_count(); i++) brood__supervisor_watch(i);
 }
 
@@ -241,16 +307,19 @@ static bool kill_all(void)
 /* In the fork of the supervisor: nothing of it stays but the family; the channel says what to be. */
 static _Noreturn void started_child(int channel, brood_start_method method)
 {
+    extern char **environ;
+    brood__os_restore_descriptors();
     int keep[] = {0, 1, 2, channel, brood__self->memory, brood__self->listener, brood__self->lifeline_watch};
     brood__os_close_all_but(keep, sizeof keep / sizeof *keep);
     if (method == BROOD_START_SPAWN) {
-        char variable[64];
-        snprintf(variable, sizeof variable, BOOTSTRAP_VARIABLE "%d:%d", (int)getpid(), channel);
+        char value[32], name[] = BOOTSTRAP_VARIABLE;
+        name[sizeof name - 2] = 0; /* without the '=' */
+        snprintf(value, sizeof value, "%d:%d", (int)getpid(), channel);
+        setenv(name, value, 1); /* the rest of it is for the loader; its own comes by the channel */
         char *argv[] = {brood__prepared.public.argc > 0 ? brood__prepared.public.argv[0] : (char *)"brood", NULL};
-        char *environment[] = {variable, NULL};
         brood__os_reset_signals();
         int error = brood__os_set_inheritable(channel, true);
-        if (error >= 0) error = brood__os_exec_self(argv, environment);
+        if (error >= 0) error = brood__os_exec_self(argv, environ);
         brood__report_send(channel, BROOD_EEXEC, OS_STEP_EXEC, -error, NULL);
         brood__os_exit_now(127);
     }
@@ -260,6 +329,7 @@ static _Noreturn void started_child(int channel, brood_start_method method)
 /* Fork; the channel's end is the child's.  0 or -errno. */
 static int launch(uint32_t member, brood_start_method method, int channel)
 {
+    if (!keep_spares()) return -EMFILE; /* it could not be watched */
     pid_t pid = brood__os_fork();
     if (pid == 0) {
         brood__family_rejoin();
@@ -267,15 +337,23 @@ static int launch(uint32_t member, brood_start_method method, int channel)
     }
     if (pid < 0) return (int)pid;
     struct os_process process = {pid, 0};
-    brood__supervisor_watch_pid(member, &process);
-    return 0;
+    return brood__supervisor_watch_pid(member, &process);
 }
 
 static void start_request(const struct request *request, int *fds, size_t count)
 {
     if (count != 1 || request->member == 0 || request->member >= member_count()) return;
     int error = launch(request->member, (brood_start_method)request->method, fds[0]);
-    if (error < 0) brood__report_send(fds[0], BROOD_ESTART, OS_STEP_FORK, -error, NULL);
+    int step = is_scarce(error) ? OS_STEP_DESCRIPTORS : OS_STEP_FORK;
+    if (error < 0) brood__report_send(fds[0], BROOD_ESTART, step, -error, NULL);
+}
+
+/* The caller gave up waiting for the report of this start. */
+static void discard_request(const struct request *request)
+{
+    uint32_t index = request->member;
+    if (index >= watched_count || watched[index].pidfd < 0) return;
+    if (watched[index].generation == (uint32_t)request->object) brood__supervisor_kill(index);
 }
 
 int brood__supervisor_start(uint32_t member, brood_start_method method, const int stdio_fds[3], const void *bytes,
@@ -369,6 +447,7 @@ static void serve(int connection)
     } else {
         switch (request.kind) {
         case REQUEST_START: start_request(&request, fds, count); break;
+        case REQUEST_DISCARD: discard_request(&request); break;
         case REQUEST_WATCH: brood__supervisor_watch(request.member); break;
         case REQUEST_END: ending = true; break;
         case REQUEST_POOL:
@@ -385,7 +464,13 @@ static void accept_one(void)
 {
     int connection;
     pid_t peer;
-    if (brood__os_accept(brood__self->listener, &connection, &peer) < 0) return;
+    int error = brood__os_accept(brood__self->listener, &connection, &peer);
+    if (is_scarce(error)) {
+        drop_spares();
+        error = brood__os_accept(brood__self->listener, &connection, &peer);
+        if (is_scarce(error)) brood__os_nap(RETRY_NS); /* others have to give some back first */
+    }
+    if (error < 0) return;
     if (brood__os_poller_add(poller, connection, TAG(TAG_REQUEST, connection)) < 0) brood__os_close(&connection);
 }
 
@@ -399,6 +484,7 @@ static void dispatch(uint64_t tag)
     case TAG_MEMBER:
         if (watched[value].pidfd >= 0) ended(value);
         break;
+    case TAG_STRAY: stray_ended((int)value); break;
     case TAG_REQUEST: serve((int)value); break;
     case TAG_REPORT:
         if (watched[value].report >= 0) report(value);
@@ -444,6 +530,7 @@ static void live(void)
         uint64_t tags[64];
         int n = brood__os_poller_wait(poller, tags, 64, next);
         for (int i = 0; i < n; i++) dispatch(tags[i]);
+        keep_spares();
         retry();
         if (seen != deaths) watch_all(); /* the dead may have forked a member without having said so yet */
         seen = deaths;
@@ -469,7 +556,9 @@ _Noreturn void brood__supervisor_run(const struct hello *hello, int fds[], size_
         brood__report_send(channel, BROOD_ESTART, OS_STEP_DESCRIPTORS, -error, NULL);
         brood__os_exit_now(1);
     }
-    for (size_t i = HELLO_FIXED_FDS; i < count; i++) brood__os_close(&fds[i]);
+    int keep[] = {0, 1, 2, channel, fds[0], fds[1], fds[2], brood__self->bell_sender, poller};
+    brood__os_close_all_but(keep, sizeof keep / sizeof *keep); /* what others wait to see the end of */
+    brood__os_raise_descriptors();
     /* The terminal's keys are for the program: the supervisor ends when the family does. */
     const int ignored[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE, SIGUSR1, SIGUSR2};
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) brood__os_ignore_signal(ignored[i]);
@@ -479,6 +568,7 @@ _Noreturn void brood__supervisor_run(const struct hello *hello, int fds[], size_
     if (!take_office(hello->member)) brood__os_exit_now(0);
     brood__report_send(channel, 0, 0, 0, NULL);
     brood__os_close(&channel);
+    keep_spares();
     abandon_starts();
     watch_all();
     brood__repair_ring_all(); /* what the one before us may have owed */

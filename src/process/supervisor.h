@@ -22,13 +22,13 @@ enum supervisor_state { SUPERVISOR_NONE, SUPERVISOR_STARTING, SUPERVISOR_RUNNING
 #define SUPERVISOR_STARTER(word) ((uint32_t)((word)&0xffff))
 
 /* Requests: one message each over a connection of its own; no answer but by what it brings about. */
-enum request_kind { REQUEST_START, REQUEST_WATCH, REQUEST_POOL, REQUEST_END };
+enum request_kind { REQUEST_START, REQUEST_DISCARD, REQUEST_WATCH, REQUEST_POOL, REQUEST_END };
 struct request {
     uint32_t kind;
-    uint32_t member; /* START, WATCH */
+    uint32_t member; /* START, DISCARD, WATCH */
     uint32_t method; /* START */
     uint32_t stdio;  /* POOL: which of 0, 1, 2 come along */
-    uint64_t object; /* POOL: its handle */
+    uint64_t object; /* POOL: its handle; DISCARD: the generation of the member */
 };
 
 /* Whether a supervisor is there now. */
@@ -48,9 +48,9 @@ _Noreturn void brood__supervisor_run(const struct hello *hello, int fds[], size_
  */
 int brood__supervisor_start(uint32_t member, brood_start_method method, const int stdio_fds[3], const void *bytes,
                             size_t size);
-/* Watch a member that another process forked: one that is LIVE; one that will be. */
+/* Watch a member that another process forked: one that is LIVE; one that will be (0, or why it is not watched yet). */
 void brood__supervisor_watch(uint32_t member);
-void brood__supervisor_watch_pid(uint32_t member, const struct os_process *process);
+int brood__supervisor_watch_pid(uint32_t member, const struct os_process *process);
 /* Wait for a descriptor on behalf of an area: area->readable(fd) is called. */
 int brood__supervisor_poll(int fd, uint64_t argument);
 void brood__supervisor_unpoll(int fd);

@@ -41,6 +41,36 @@ int brood__os_duplicate(int fd, int least)
     return copy < 0 ? -errno : copy;
 }
 
+int brood__os_leave_standard(int *fd)
+{
+    if (*fd < 0 || *fd > 2) return 0;
+    int moved = brood__os_duplicate(*fd, 3);
+    if (moved < 0) return moved;
+    close(*fd);
+    *fd = moved;
+    return 0;
+}
+
+void brood__os_fill_standard(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0) return;
+}
+
+static struct rlimit descriptors_before;
+
+void brood__os_raise_descriptors(void)
+{
+    if (getrlimit(RLIMIT_NOFILE, &descriptors_before) < 0) return;
+    struct rlimit raised = {descriptors_before.rlim_max, descriptors_before.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &raised);
+}
+
+void brood__os_restore_descriptors(void)
+{
+    if (descriptors_before.rlim_max) setrlimit(RLIMIT_NOFILE, &descriptors_before);
+}
+
 /* ----------------------------------------------------------------------------------------------- closing the rest */
 
 static void sort(int *numbers, size_t n)

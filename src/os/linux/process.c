@@ -340,6 +340,7 @@ enum { DETACHED_NOTHING = 0, DETACHED_AT_EXEC = 1 }; /* or -errno */
 struct detached {
     struct program program;
     volatile int state;
+    volatile pid_t pid;
     int keep;
     char *argv[2];
     char **environment;
@@ -355,7 +356,8 @@ ON_FOREIGN_STACK static int become_program(void *argument)
     static const struct os_mask none;
 
     default_signals();
-    text_put_number(&start->variable, (uint64_t)syscall(SYS_getpid), 10, 1);
+    start->pid = (pid_t)syscall(SYS_getpid);
+    text_put_number(&start->variable, (uint64_t)start->pid, 10, 1);
     text_put(&start->variable, ":");
     text_put_number(&start->variable, (uint64_t)start->keep, 10, 1);
     if (syscall(SYS_fcntl, start->keep, F_SETFD, 0) < 0) {
@@ -408,7 +410,7 @@ static int outcome(const struct detached *start)
 {
     for (int patience = 2000; start->state == DETACHED_NOTHING && patience > 0; patience--) brood__os_nap(1000000);
     if (start->state == DETACHED_NOTHING) return -ECHILD; /* killed on the way */
-    return start->state == DETACHED_AT_EXEC ? 0 : start->state;
+    return start->state == DETACHED_AT_EXEC ? (int)start->pid : start->state;
 }
 
 static int start_detached(struct detached *start)

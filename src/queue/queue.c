@@ -165,8 +165,10 @@ int brood_queue_put_batch(brood_queue queue, const brood_bytes *messages, size_t
     int error = find(queue, &q);
     if (error < 0) return error;
     if (n == 0 || n > INT32_MAX || !messages) return BROOD_EINVAL;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        if (!messages[i].data && messages[i].size) return BROOD_EINVAL;
         if (is_long(q, messages[i].size)) return BROOD_EMSGSIZE;
+    }
     struct source source = {.messages = messages, .count = n};
     return brood__ring_put(q, queue.id, &source, timeout);
 }

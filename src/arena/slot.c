@@ -129,8 +129,10 @@ bool brood__slot_retire(enum table table, uint64_t id)
 void brood__slot_release(enum table table, uint32_t index)
 {
     struct slot_shm *slot = brood__slot_at(table, index);
-    if (slot->body) brood__pages_free(table, index);
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
-    atomic_store_explicit(&slot->word, SLOT_WORD(SLOT_GENERATION(word) + 1, SLOT_FREE, 0), memory_order_release);
+    uint64_t next = SLOT_WORD(SLOT_GENERATION(word) + 1, SLOT_FREE, 0);
+    /* In a signal handler that interrupted the allocator: whoever claims the slot next frees the body. */
+    if (slot->body && brood__pages_free(table, index) < 0) next = SLOT_WORD(SLOT_GENERATION(word), SLOT_GARBAGE, 0);
+    atomic_store_explicit(&slot->word, next, memory_order_release);
     atomic_store_explicit(&brood__arena()->tables[table].hint, index, memory_order_relaxed);
 }

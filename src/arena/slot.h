@@ -11,7 +11,7 @@
  *   INIT      owner is making it
  *   LIVE      in use, freed when owner dies
  *   FREEING   owner is taking it apart
- *   GARBAGE   its owner died: whoever claims it next takes it apart first
+ *   GARBAGE   its owner died, or could not free its memory: whoever claims it next takes it apart first
  * Who writes: compare-and-swap only; claimants FREE→INIT and GARBAGE→FREEING, the owner INIT→LIVE→FREEING→FREE, the
  * supervisor INIT, LIVE, FREEING→GARBAGE for a dead owner.  If a process dies here: the word names it, and the
  * supervisor makes it GARBAGE.  The slot's memory (body) is set and cleared under the latch of the pages together with
@@ -105,7 +105,7 @@ int brood__slot_claim(enum table table, uint32_t owner, slot_scrub_fn *scrub, ui
 uint64_t brood__slot_publish(enum table table, uint32_t index);
 /* LIVE→FREEING by this process.  Whoever it answers true to takes it apart and calls release. */
 bool brood__slot_retire(enum table table, uint64_t id);
-/* Free the body, then INIT or FREEING→FREE under the next generation. */
+/* Free the body, then INIT or FREEING→FREE under the next generation; in a signal handler that can't, →GARBAGE. */
 void brood__slot_release(enum table table, uint32_t index);
 
 #endif

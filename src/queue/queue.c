@@ -364,9 +364,10 @@ int brood_queue_fd(brood_queue queue)
 /* ------------------------------------------------------------------------------------------------------- repairs */
 
 /* A buffer on its way, as its dead owner left it: the carrier's commit decides.  false: not now. */
-static bool settle(struct buffer_shm *b, uint64_t word)
+static bool settle(struct buffer_shm *b, uint32_t buffer_index, uint64_t word)
 {
     uint32_t index = HANDLE_INDEX(b->carrier), generation = SLOT_GENERATION(word);
+    uint64_t buffer_id = HANDLE(TABLE_BUFFER, buffer_index, generation);
     int committed = -2; /* no such queue any more */
     if (HANDLE_TABLE(b->carrier) == TABLE_QUEUE && index &&
         index < atomic_load(&brood__arena()->tables[TABLE_QUEUE].used)) {
@@ -374,7 +375,7 @@ static bool settle(struct buffer_shm *b, uint64_t word)
         if (SLOT_GENERATION(slot) == HANDLE_GENERATION(b->carrier) && SLOT_STATE(slot) != SLOT_FREE &&
             at(index)->slot.body)
             committed = (unsigned)SLOT_STATE(word) == BUFFER_TRANSIT
-                            ? brood__ring_put_committed(at(index), b->position)
+                            ? brood__ring_put_committed(at(index), b->position, buffer_id)
                             : brood__ring_get_committed(at(index), b->position);
     }
     if (committed == -1) return false;
@@ -393,7 +394,8 @@ bool brood__queue_repair(uint32_t dead)
         struct buffer_shm *b = (struct buffer_shm *)(void *)brood__slot_at(TABLE_BUFFER, i);
         uint64_t word = atomic_load(&b->slot.word);
         unsigned state = (unsigned)SLOT_STATE(word);
-        if (SLOT_OWNER(word) == dead && (state == BUFFER_TRANSIT || state == BUFFER_RECEIVED)) all &= settle(b, word);
+        if (SLOT_OWNER(word) == dead && (state == BUFFER_TRANSIT || state == BUFFER_RECEIVED))
+            all &= settle(b, i, word);
     }
     used = atomic_load(&brood__arena()->tables[TABLE_QUEUE].used);
     for (uint32_t i = 1; i < used; i++)

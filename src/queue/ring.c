@@ -83,8 +83,9 @@ static void commit(struct queue_shm *q, const struct batch *b)
 {
     atomic_store_explicit(header(q, b->at), 0, memory_order_relaxed);                  /* (2) */
     atomic_store_explicit(header(q, b->start), b->first_header, memory_order_release); /* (4) pairs with empty() */
-    *(volatile uint32_t *)&PUT_SEQUENCE(q) = b->sequence; /* before the tail: an heir that finds it there believes both */
-    *(volatile uint64_t *)&PUT_TAIL(q) = b->at;           /* (5) */
+    *(volatile uint32_t *)&PUT_SEQUENCE(q) =
+        b->sequence;                            /* before the tail: an heir that finds it there believes both */
+    *(volatile uint64_t *)&PUT_TAIL(q) = b->at; /* (5) */
 }
 
 /* As many of the source's messages as fit; how many.  The put latch is held. */
@@ -490,7 +491,7 @@ bool brood__ring_ring(struct queue_shm *q)
 
 /* A side held for a moment by the supervisor, for an answer of `ask`. */
 static int ask_under(struct queue_shm *q, struct latch_shm *side, void (*repair)(struct queue_shm *),
-                     bool (*ask)(struct queue_shm *, uint64_t), uint64_t position)
+                     bool (*ask)(struct queue_shm *, uint64_t, uint64_t), uint64_t position, uint64_t buffer_id)
 {
     void *announced = brood__os_announce(side);
     uint32_t seen;
@@ -498,29 +499,40 @@ static int ask_under(struct queue_shm *q, struct latch_shm *side, void (*repair)
         brood__os_announce(announced);
         return -1;
     }
-    if (seen & OS_OWNER_DIED) repair(q);
-    int answer = ask(q, position);
-    /* What was found on the word stays: a baton set by the repair is passed by whoever comes next. */
-    brood__latch_release(&side->word, seen & OS_WAITERS);
-    if (seen & OS_OWNER_DIED) brood__os_futex_wake(&side->word, 1);
+    bool heir = seen & OS_OWNER_DIED;
+    if (heir) repair(q);
+    int answer = ask(q, position, buffer_id);
+    /* As heir: who is only about to sleep has to look again; the baton is passed by whoever is woken. */
+    brood__latch_release(&side->word, heir ? 0 : seen);
+    if (heir) brood__os_futex_wake(&side->word, 1);
     brood__os_announce(announced);
     return answer;
 }
-static bool tail_after(struct queue_shm *q, uint64_t position)
+
+/*
+ * The place may have become another record's when this one's producer died before the commit.  If it is before the
+ * head, whoever took the record took the buffer first, and the word that asked is not the buffer's any more.
+ */
+static bool is_put(struct queue_shm *q, uint64_t position, uint64_t buffer_id)
 {
-    return PUT_TAIL(q) > position;
+    if (position >= PUT_TAIL(q) || position < atomic_load(&q->head)) return false;
+    struct record record;
+    uint32_t sequence;
+    read_record(q, position, &record, &sequence); /* stays as it is while we have the put side */
+    return record.buffer_id == buffer_id;
 }
-static bool head_after(struct queue_shm *q, uint64_t position)
+static bool is_taken(struct queue_shm *q, uint64_t position, uint64_t buffer_id)
 {
+    (void)buffer_id;
     return atomic_load(&q->head) > position;
 }
 
-int brood__ring_put_committed(struct queue_shm *q, uint64_t position)
+int brood__ring_put_committed(struct queue_shm *q, uint64_t position, uint64_t buffer_id)
 {
-    return ask_under(q, &q->put, repair_put, tail_after, position);
+    return ask_under(q, &q->put, repair_put, is_put, position, buffer_id);
 }
 
 int brood__ring_get_committed(struct queue_shm *q, uint64_t position)
 {
-    return ask_under(q, &q->get, repair_get, head_after, position);
+    return ask_under(q, &q->get, repair_get, is_taken, position, 0);
 }

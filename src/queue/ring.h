@@ -112,8 +112,11 @@ static inline bool brood__ring_empty(const struct queue_shm *q, uint64_t ring, u
     return (uint32_t)atomic_load_explicit(header, memory_order_acquire) == 0;
 }
 
-/* As the supervisor, without waiting: is a record put at (taken from) `position` committed?  -1: a latch is held. */
-int brood__ring_put_committed(struct queue_shm *q, uint64_t position);
+/*
+ * As the supervisor, without waiting: is the buffer's record put at `position` committed and still there; is what was
+ * at `position` taken?  -1: a latch is held.
+ */
+int brood__ring_put_committed(struct queue_shm *q, uint64_t position, uint64_t buffer_id);
 int brood__ring_get_committed(struct queue_shm *q, uint64_t position);
 /* Wake everybody, without latches; false: again in a while, as brood__monitor_ring. */
 bool brood__ring_ring(struct queue_shm *q);

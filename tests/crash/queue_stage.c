@@ -90,7 +90,8 @@ brood_queue new_queue(unsigned turned)
 {
     brood_queue queue = {0};
     if (turned & 1) next_claim_takes_garbage(TABLE_QUEUE);
-    expect_is(brood_queue_new(&queue, &(brood_queue_options){.capacity = CAPACITY, .max_items = turned & 2 ? 5 : 0}), 0);
+    expect_is(brood_queue_new(&queue, &(brood_queue_options){.capacity = CAPACITY, .max_items = turned & 2 ? 5 : 0}),
+              0);
     for (unsigned i = 0; i < turned; i++) {
         expect(put_here(queue) != 0);
         expect(get_here(queue) != 0);

@@ -3,10 +3,5 @@
 #include "scene.h"
 
 const struct scene *const scenes[] = {
-    lock_scenes,
-    semaphore_scenes,
-    queue_scenes,
-    queue_pair_scenes,
-    queue_life_scenes,
-    NULL,
+    lock_scenes, semaphore_scenes, queue_scenes, queue_pair_scenes, queue_life_scenes, buffer_scenes, NULL,
 };

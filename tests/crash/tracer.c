@@ -22,7 +22,7 @@ enum {
     MOST_STEPS = 4000000, /* of a call that should have ended long before */
     STOP_MS = 10000,      /* until a step is done, on a busy machine */
     LOST_MS = 500,
-    HELD_UP_MS = 3,       /* until a second victim has come to its place, if it can */
+    HELD_UP_MS = 3, /* until a second victim has come to its place, if it can */
 };
 
 static struct trace traces[VICTIMS];

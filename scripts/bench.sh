@@ -5,7 +5,7 @@ set -eu
 build=${1:-build-release}
 
 scripts/configure.sh "$build" --buildtype=release -Dbench=true -Dtests=false -Dexamples=false
-ninja -C "$build" --quiet
+log=$(ninja -C "$build" 2>&1) || { printf '%s\n' "$log" >&2; exit 1; }
 
 mkdir -p build
 : >build/bench.json

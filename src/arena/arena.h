@@ -24,7 +24,7 @@ struct supervisor_shm {
     struct latch_shm life; /* listed by the supervisor for all its life: OS_OWNER_DIED says that it is dead */
     _Atomic uint64_t word; /* epoch:32 | state:8 | starter:16, see supervisor.h; compare-and-swap by anyone */
     _Atomic int32_t pid;
-    uint32_t reserved;
+    _Atomic uint32_t looks_at; /* index of the pool whose memory the supervisor may be looking at, 0: none */
     uint64_t started;
 };
 

@@ -98,6 +98,7 @@ static int check(const brood_task *task, const void *in, void *out, size_t n, co
 /* Free a job's memory and its place, if no worker looks at it any more; else later. */
 static void retire(struct pool_shm *pool, uint32_t index, uint64_t seen)
 {
+    if (JOB_STATE(seen) == JOB_FREE || JOB_STATE(seen) == JOB_FILLING) return;
     struct job_shm *job = brood__pool_job(pool, index);
     uint32_t serial = JOB_SERIAL(seen);
     if (JOB_STATE(seen) != JOB_RETIRED) {
@@ -287,12 +288,18 @@ static int begin(struct pool_shm *pool, uint64_t pool_id, const brood_task *task
         atomic_store(&job->word, JOB_WORD(JOB_SERIAL(filling) + 1, JOB_FREE, 0));
         return error;
     }
+    atomic_store(&job->caller_inside, 1u);
     void *announced = brood__os_announce(&pool->idle);
     atomic_store(&job->word,
                  JOB_WORD(JOB_SERIAL(filling), JOB_ACTIVE, brood__self->member)); /* the commit; seq_cst: see wake */
     brood__pool_wake(pool, (int)(job->chunk_count < pool->workers ? job->chunk_count : pool->workers));
     brood__os_announce(announced);
-    return 0;
+    /* Closed since we looked: its workers may have left.  seq_cst: of us and of one who leaves, one sees. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (__builtin_expect(atomic_load(&pool->state) == POOL_OPEN, 1)) return 0;
+    cancel(job);
+    retire(pool, *index, atomic_load(&job->word));
+    return BROOD_ECLOSED;
 }
 
 static const brood_map_options no_options;
@@ -346,6 +353,7 @@ int brood_pool_map_async_task(brood_pool pool, brood_map *map, const brood_task 
     struct kept kept = {(uintptr_t)in, (uintptr_t)out, (uintptr_t)o->codes, a.in_bytes, a.out_bytes, 0};
     memcpy(job->more, &kept, sizeof kept);
     *map = (brood_map){pool.id, JOB_INSIDE(index, JOB_SERIAL(atomic_load(&job->word)))};
+    atomic_store(&job->caller_inside, 0u);
     return 0;
 }
 
@@ -367,6 +375,8 @@ int brood_map_wait(brood_map map, int timeout, brood_report *report)
         error = wait_for(p, map.pool, job, 0);
     }
     if (error == BROOD_EAGAIN || error == BROOD_ETIMEDOUT) return error;
+    seen = atomic_load(&job->word);
+    if (JOB_SERIAL(seen) != serial) return BROOD_ESTALE; /* the pool was freed meanwhile */
     if (error == 0) {
         struct kept kept;
         memcpy(&kept, job->more, sizeof kept);
@@ -534,6 +544,30 @@ int64_t brood__map_run(struct pool_shm *pool, uint64_t pool_id, struct seat_shm 
     return each_job(pool, pool_id, seat, quota, run_some);
 }
 
+bool brood__map_visited(const struct pool_shm *pool)
+{
+    for (uint32_t i = 0; i < JOBS; i++) {
+        struct job_shm *job = brood__pool_job(pool, i);
+        uint64_t seen = atomic_load(&job->word);
+        enum job_state state = JOB_STATE(seen);
+        bool called = state == JOB_FILLING || ((state == JOB_ACTIVE || state == JOB_CANCELLED) &&
+                                                 atomic_load(&job->caller_inside));
+        if (called && !brood__member_dead(JOB_OWNER(seen))) return true;
+    }
+    return false;
+}
+
+void brood__map_vacate(struct pool_shm *pool)
+{
+    for (uint32_t i = 0; i < JOBS; i++) {
+        struct job_shm *job = brood__pool_job(pool, i);
+        uint32_t serial = JOB_SERIAL(atomic_load(&job->word));
+        brood__pool_drop(&job->memory);
+        atomic_store(&job->word, JOB_WORD(serial + 1, JOB_FREE, 0));
+        brood__os_futex_clear_and_wake(&job->bell);
+    }
+}
+
 bool brood__map_ready(struct pool_shm *pool, struct seat_shm *seat)
 {
     return each_job(pool, 0, seat, 0, has_free) >= 0;
@@ -590,9 +624,13 @@ void brood__map_repair(struct pool_shm *pool, uint64_t pool_id, uint32_t dead)
     /* A chunk is run from inside its job, whose memory stays until the seat's mark is cleared, which is after this. */
     for (uint32_t i = 0; i < pool->seat_room; i++) {
         struct seat_shm *seat = brood__pool_seat(pool, i);
-        uint32_t job = (uint32_t)atomic_load(&seat->inside) - 1;
-        if (atomic_load(&seat->member) == dead && job < JOBS)
-            repair_job(pool, pool_id, brood__pool_job(pool, job), dead, &death);
+        uint64_t inside = atomic_load(&seat->inside);
+        uint32_t index = (uint32_t)inside - 1;
+        if (atomic_load(&seat->member) != dead || index >= JOBS) continue;
+        /* A mark that was set too late names a job that is another's by now, or being made. */
+        struct job_shm *job = brood__pool_job(pool, index);
+        if (JOB_SERIAL(atomic_load(&job->word)) == (uint32_t)(inside >> 32))
+            repair_job(pool, pool_id, job, dead, &death);
     }
     for (uint32_t i = 0; i < JOBS; i++) {
         struct job_shm *job = brood__pool_job(pool, i);

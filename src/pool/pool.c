@@ -112,31 +112,29 @@ void brood__pool_answer(struct pool_shm *pool, uint64_t pool_id, os_word *bell)
     if (atomic_load_explicit(&pool->polled, memory_order_relaxed)) brood__bell_ring(pool_id);
 }
 
-/* Whatever the pool had but its typed memory is given back.  The slot is ours. */
+/*
+ * Whether nobody looks at a pool that is being taken apart.  The slot is ours: the supervisor says where it looks, and
+ * then looks whether the slot is what it was (supervise.c); one of the two sees the other.
+ */
+static bool unseen(struct pool_shm *pool)
+{
+    struct supervisor_shm *s = &brood__arena()->supervisor;
+    atomic_thread_fence(memory_order_seq_cst);
+    return (atomic_load(&s->looks_at) != HANDLE_INDEX(brood__pool_id(pool)) || !brood__supervisor_alive()) &&
+           !(brood__pool_furnished(pool) && brood__map_visited(pool));
+}
+
+/* Whatever the pool had but its typed memory is given back.  The slot is ours, and nobody looks at it. */
 static void empty_out(struct pool_shm *pool)
 {
     brood__pool_drop(&pool->preparation);
-    for (uint32_t i = 0; pool->slot.body && i < JOBS; i++) {
-        struct job_shm *job = brood__pool_job(pool, i);
-        uint32_t serial = TASK_SERIAL(atomic_load(&job->word));
-        brood__pool_drop(&job->memory);
-        atomic_store(&job->word, TASK_WORD(serial + 1, JOB_FREE, 0, 0));
-        brood__os_futex_clear_and_wake(&job->bell);
-    }
-    uint32_t slots = atomic_load(&pool->slots);
-    for (uint32_t i = 0; i < slots; i++) {
-        struct task_shm *t = brood__pool_task(pool, i);
-        uint64_t seen = atomic_load(&t->word);
-        if (TASK_STATE(seen) == TASK_FREE) continue;
-        brood__pool_drop(&t->arg_buffer);
-        brood__pool_drop(&t->result_buffer);
-        atomic_store(&t->word, TASK_WORD(TASK_SERIAL(seen) + 1, TASK_FREE, 0, 0));
-        if (atomic_load(&t->bell)) brood__os_futex_clear_and_wake(&t->bell);
-    }
+    if (brood__pool_furnished(pool)) brood__map_vacate(pool);
+    brood__task_vacate(pool);
 }
 
 void brood__pool_vacate(struct pool_shm *pool)
 {
+    while (!unseen(pool)) brood__os_nap(50 * 1000);
     empty_out(pool);
     uint64_t word = atomic_load(&pool->slot.word);
     atomic_store(&pool->slot.word, SLOT_WORD(SLOT_GENERATION(word) + 1, SLOT_FREE, 0));
@@ -203,15 +201,18 @@ static int describe(struct pool_shm *pool, uint64_t pool_id, const brood_pool_op
 /* A body with room for the seats; one that is large enough is kept from the pool that had this slot before. */
 static int furnish(struct pool_shm *pool, uint32_t index, uint32_t workers)
 {
-    if (!pool->slot.body || pool->seat_room < workers) {
+    if (!brood__pool_furnished(pool) || pool->seat_room < workers) {
+        *(volatile uint32_t *)&pool->seat_room = 0;
         brood__pages_free(TABLE_POOL, index);
         int error = brood__pages_allocate(TABLE_POOL, index,
                                           (workers + 1) * sizeof(struct seat_shm) + JOBS * sizeof(struct job_shm));
         if (error < 0) return error;
-        pool->seat_room = workers;
         memset(brood__at(pool->slot.body), 0, (workers + 1) * sizeof(struct seat_shm) + JOBS * sizeof(struct job_shm));
+        atomic_signal_fence(memory_order_seq_cst); /* if we die before this, nobody believes the body */
+        *(volatile uint32_t *)&pool->seat_room = workers;
     }
     for (uint32_t i = 0; i <= pool->seat_room; i++) memset(brood__pool_seat(pool, i), 0, sizeof(struct seat_shm));
+    pool->workers = workers;
     return 0;
 }
 
@@ -219,7 +220,7 @@ static void reset(struct pool_shm *pool, const brood_pool_options *o)
 {
     memset(pool->name, 0, sizeof pool->name);
     snprintf(pool->name, sizeof pool->name, "%s", o->name ? o->name : "pool");
-    pool->workers = o->workers ? o->workers : brood_cpu_count();
+    pool->workers = 0; /* until there are seats for them */
     pool->max_tasks_per_child = o->max_tasks_per_child;
     pool->max_pending = o->max_pending ? o->max_pending : DEFAULT_PENDING;
     pool->method = (uint32_t)(o->method ? o->method : brood_get_start_method());
@@ -249,7 +250,8 @@ static bool scrub(struct slot_shm *slot, uint32_t index)
 {
     struct pool_shm *pool = (struct pool_shm *)(void *)slot;
     (void)index;
-    if (pool->slot.body && !seats_empty(pool)) return false;
+    if (brood__pool_furnished(pool) && !seats_empty(pool)) return false;
+    if (!unseen(pool)) return false;
     empty_out(pool);
     pool->seat_room = 0; /* the body goes with the slot's release */
     return true;
@@ -275,7 +277,7 @@ int brood_pool_new(brood_pool *pool, const brood_pool_options *options)
     char directory[4096];
     int channel = -1;
     reset(p, o);
-    error = furnish(p, index, p->workers);
+    error = furnish(p, index, o->workers ? o->workers : brood_cpu_count());
     if (error == 0) error = describe(p, id, o, &preparation, &object, directory);
     if (error == 0 && p->method == BROOD_START_FORK)
         error = brood__template_new(id, &preparation, &object, &p->template_member, &channel);

@@ -106,7 +106,9 @@ struct job_shm {
     uint64_t memory;  /* handle of the buffer with chunks and copies */
     uint32_t chunk_count;
     _Atomic uint32_t hint; /* chunks before it are not FREE */
-    uint64_t more[16];
+    uint64_t more[15];
+    _Atomic uint32_t caller_inside; /* 1: the caller is inside its call until it makes the word FREE or RETIRED */
+    uint32_t reserved;
 };
 _Static_assert(offsetof(struct job_shm, robust) == offsetof(struct job_shm, bell) + OS_ROBUST_NODE, "node");
 _Static_assert(sizeof(struct job_shm) == 256, "four cache lines");
@@ -143,7 +145,7 @@ struct chunk_shm {
  */
 enum pool_state { POOL_OPEN, POOL_CLOSED, POOL_TERMINATED };
 struct pool_shm {
-    struct slot_shm slot; /* body: seats, then jobs */
+    struct slot_shm slot; /* body: seats, then jobs; of any bytes while seat_room is 0 */
     char name[32];
     uint32_t workers;   /* seats in use */
     uint32_t seat_room; /* seats that the body has room for */
@@ -167,6 +169,12 @@ struct pool_shm {
     char broken_detail[160];
 };
 _Static_assert(sizeof(struct pool_shm) <= 1024, "its table");
+
+/* Whether the body is there and filled. */
+static inline bool brood__pool_furnished(const struct pool_shm *pool)
+{
+    return pool->slot.body != 0 && pool->seat_room != 0;
+}
 
 /* The pool of a handle, or NULL and *error. */
 struct pool_shm *brood__pool_find(uint64_t id, int *error);
@@ -221,6 +229,12 @@ struct death {
     int signal, status, pid;
 };
 void brood__pool_death(const struct pool_shm *pool, uint32_t dead, struct death *death);
+
+/* Free all task slots and jobs of a pool that is being taken apart, but for those that a live submitter is filling. */
+void brood__task_vacate(struct pool_shm *pool);
+void brood__map_vacate(struct pool_shm *pool);
+/* Whether some member is inside a call on a map of this pool. */
+bool brood__map_visited(const struct pool_shm *pool);
 
 /* Give back what the pool had, and its slot, which is ours. */
 void brood__pool_vacate(struct pool_shm *pool);

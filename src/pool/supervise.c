@@ -49,6 +49,17 @@ static uint32_t pool_count(void)
     return used < sizeof records / sizeof *records ? used : (uint32_t)(sizeof records / sizeof *records);
 }
 
+/*
+ * The pool at this index, if its memory may be looked at; whoever takes a pool apart waits until we look elsewhere.
+ * seq_cst: said before the look at the slot, as its freer retires the slot before it asks (pool.c).
+ */
+static struct pool_shm *look(uint32_t index)
+{
+    atomic_store(&brood__arena()->supervisor.looks_at, index);
+    enum slot_state state = SLOT_STATE(atomic_load(&at(index)->slot.word));
+    return (state == SLOT_LIVE || state == SLOT_GARBAGE) && brood__pool_furnished(at(index)) ? at(index) : NULL;
+}
+
 static void forget(struct record *r)
 {
     for (int i = 0; i < 3; i++)
@@ -74,7 +85,7 @@ static bool ring(struct pool_shm *pool, uint64_t pool_id)
 {
     bool sure = brood__monitor_ring(&pool->idle);
     brood__os_futex_clear_and_wake(&pool->gone.word);
-    for (uint32_t i = 0; pool->slot.body && i < JOBS; i++)
+    for (uint32_t i = 0; brood__pool_furnished(pool) && i < JOBS; i++)
         brood__os_futex_clear_and_wake(&brood__pool_job(pool, i)->bell);
     uint32_t slots = atomic_load(&pool->slots);
     for (uint32_t i = 0; i < slots; i++) {
@@ -88,7 +99,7 @@ static bool ring(struct pool_shm *pool, uint64_t pool_id)
 static void ring_all(void)
 {
     for (uint32_t i = 1; i < pool_count(); i++) {
-        if (SLOT_STATE(atomic_load(&at(i)->slot.word)) != SLOT_LIVE) continue;
+        if (!look(i)) continue;
         atomic_store(&brood__pool_seat(at(i), at(i)->seat_room)->inside, 0); /* a supervisor died looking */
         ring(at(i), brood__pool_id(at(i)));
     }
@@ -152,7 +163,7 @@ static void started(uint32_t member, int code, const char *detail)
     struct member_shm *m = brood__member_at(member);
     int error;
     struct pool_shm *pool = m->role == ROLE_WORKER ? brood__pool_find(m->pool, &error) : NULL;
-    if (!pool) return;
+    if (!pool || !look(HANDLE_INDEX(m->pool))) return;
     struct record *r = record_of(HANDLE_INDEX(m->pool), atomic_load(&pool->slot.word));
     if (code < 0) count_failure(pool, m->pool, r, code, detail);
 }
@@ -208,11 +219,10 @@ static bool repair(uint32_t dead)
     if (status_to_come(dead)) return false;
     bool all = true;
     for (uint32_t i = 1; i < pool_count(); i++) {
-        struct pool_shm *pool = at(i);
-        uint64_t word = atomic_load(&pool->slot.word);
-        if ((SLOT_STATE(word) != SLOT_LIVE && SLOT_STATE(word) != SLOT_GARBAGE) || !pool->slot.body) continue;
-        uint64_t pool_id = brood__pool_id(pool);
-        brood__task_repair(pool, pool_id, dead);
+        struct pool_shm *pool = look(i);
+        uint64_t pool_id = brood__pool_id(at(i));
+        brood__task_repair(at(i), pool_id, dead); /* of any pool: the dead may have been filling a slot as it was freed */
+        if (!pool) continue;
         brood__map_repair(pool, pool_id, dead);
         all &= ring(pool, pool_id); /* a wake-up that the dead owed for work it had committed */
     }
@@ -227,21 +237,28 @@ static void ended(uint32_t dead)
     if (m->role != ROLE_WORKER && m->role != ROLE_TEMPLATE) return;
     uint32_t index = HANDLE_INDEX(m->pool);
     if (HANDLE_TABLE(m->pool) != TABLE_POOL || index == 0 || index >= pool_count()) return;
-    struct pool_shm *pool = brood__pool_find(m->pool, &error);
+    bool there = look(index) != NULL;
+    struct pool_shm *pool = there ? brood__pool_find(m->pool, &error) : NULL;
     if (m->role == ROLE_TEMPLATE) {
-        if (pool && atomic_load(&pool->state) == POOL_OPEN)
+        bool open = pool && atomic_load(&pool->state) == POOL_OPEN;
+        bool work = pool && atomic_load(&pool->state) == POOL_CLOSED &&
+                    (brood__map_any(pool, brood__pool_seat(pool, pool->seat_room)) || brood__task_any(pool));
+        if (open || work)
             break_pool(pool, m->pool, BROOD_ELOST, "the pool's template was ended");
         return;
     }
+    if (!there || m->seat >= at(index)->seat_room) return;
     struct seat_shm *seat = brood__pool_seat(at(index), m->seat);
-    if (!at(index)->slot.body || m->seat >= at(index)->seat_room || atomic_load(&seat->member) != dead) return;
+    if (atomic_load(&seat->member) != dead) return;
     bool starting = atomic_load(&seat->items) == SEAT_STARTING;
     atomic_store(&seat->inside, 0);
     atomic_store(&seat->member, 0);
     if (!pool) return;
     struct record *r = record_of(index, atomic_load(&pool->slot.word));
     uint32_t how = atomic_load(&m->ended);
-    bool killed = (how >> 16 & 0xff) == ENDED_SIGNAL && ((how & 0xffff) == SIGKILL || (how & 0xffff) == SIGTERM);
+    /* Not known how: a child of the supervisor before us, which was killed as well. */
+    bool killed = !(how & ENDED) ||
+                  ((how >> 16 & 0xff) == ENDED_SIGNAL && ((how & 0xffff) == SIGKILL || (how & 0xffff) == SIGTERM));
     if (!starting)
         r->failed = 0;
     else if (!killed) /* a stranger's kill says nothing about the next worker */
@@ -308,6 +325,7 @@ static int64_t manage_pool(uint32_t index)
         if (!template && !atomic_exchange(&pool->finished, 1)) ring(pool, pool_id);
     }
     if (broken || state == POOL_TERMINATED || (state == POOL_CLOSED && !work) || empty == 0) return OS_NEVER;
+    if (atomic_load(&pool->finished)) return OS_NEVER; /* what looks like work is a submit that withdraws */
     if (r->start_at > brood__os_now()) return r->start_at;
     for (uint32_t i = 0; i < pool->workers && r->start_at <= brood__os_now(); i++)
         if (!atomic_load(&brood__pool_seat(pool, i)->member)) start_worker(pool, pool_id, i, r);
@@ -318,14 +336,14 @@ static int64_t manage(void)
 {
     int64_t next = OS_NEVER;
     for (uint32_t i = 1; i < pool_count(); i++) {
-        enum slot_state state = SLOT_STATE(atomic_load(&at(i)->slot.word));
-        if ((state != SLOT_LIVE && state != SLOT_GARBAGE) || !at(i)->slot.body) {
-            if (records[i].known && state == SLOT_FREE) forget(&records[i]);
+        if (!look(i)) {
+            if (records[i].known && SLOT_STATE(atomic_load(&at(i)->slot.word)) == SLOT_FREE) forget(&records[i]);
             continue;
         }
         int64_t wanted = manage_pool(i);
         if (wanted < next) next = wanted;
     }
+    atomic_store(&brood__arena()->supervisor.looks_at, 0u);
     return next;
 }
 

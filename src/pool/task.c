@@ -163,7 +163,14 @@ int brood_pool_submit_task(brood_pool pool, brood_future *future, const brood_ta
     hint(p, slot);
     brood__pool_wake(p, 1);
     brood__os_announce(announced);
-    return 0;
+    /* Closed, or freed, since we looked: its workers may have left.  seq_cst: of us and of one who leaves, one sees. */
+    atomic_thread_fence(memory_order_seq_cst);
+    bool there = brood__slot_is(&p->slot, pool.id);
+    if (__builtin_expect(there && atomic_load(&p->state) == POOL_OPEN, 1)) return 0;
+    uint64_t queued = TASK_WORD(TASK_SERIAL(filling), TASK_QUEUED, 0, 0);
+    if (!swap(t, &queued, filling)) return 0; /* a worker has it all the same, or it is resolved */
+    release(t);
+    return there ? BROOD_ECLOSED : brood__slot_gone(TABLE_POOL, pool.id);
 }
 
 /* --------------------------------------------------------------------------------------------------------- answers */
@@ -424,6 +431,10 @@ void brood__task_run(struct pool_shm *pool, uint64_t pool_id, uint32_t slot)
 {
     struct task_shm *t = brood__pool_task(pool, slot);
     uint64_t running = atomic_load_explicit(&t->word, memory_order_relaxed);
+    if (TASK_STATE(running) != TASK_RUNNING) { /* given up before it began */
+        release(t);
+        return;
+    }
     atomic_store_explicit(&brood__me()->task, FUTURE(slot, TASK_SERIAL(running)), memory_order_relaxed);
     run(t, pool_id);
     atomic_store_explicit(&brood__me()->task, 0, memory_order_relaxed);
@@ -433,6 +444,24 @@ void brood__task_run(struct pool_shm *pool, uint64_t pool_id, uint32_t slot)
     else
         release(t); /* ORPHAN: nobody waits */
     brood__os_announce(announced);
+}
+
+void brood__task_vacate(struct pool_shm *pool)
+{
+    uint32_t slots = atomic_load_explicit(&pool->slots, memory_order_acquire);
+    for (uint32_t i = 0; i < slots; i++) {
+        struct task_shm *t = brood__pool_task(pool, i);
+        uint64_t seen = atomic_load(&t->word);
+        while (TASK_STATE(seen) != TASK_FREE) {
+            uint32_t owner = TASK_OWNER(seen);
+            /* Its submitter finds the pool gone, and frees it. */
+            if (TASK_STATE(seen) == TASK_FILLING && owner != brood__self->member && !brood__member_dead(owner)) break;
+            if (!swap(t, &seen, TASK_WORD(TASK_SERIAL(seen), TASK_FILLING, 0, brood__self->member))) continue;
+            release(t);
+            if (atomic_load(&t->bell)) brood__os_futex_clear_and_wake(&t->bell);
+            break;
+        }
+    }
 }
 
 bool brood__task_queued(const struct pool_shm *pool)

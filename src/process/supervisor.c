@@ -519,6 +519,7 @@ static bool take_office(uint32_t epoch)
     brood__os_announce(NULL);
     atomic_store(&s->pid, (int32_t)self.pid);
     s->started = self.started;
+    atomic_store(&s->looks_at, 0u);
     return atomic_compare_exchange_strong(&s->word, &word, SUPERVISOR_WORD(epoch, SUPERVISOR_RUNNING, 0));
 }
 

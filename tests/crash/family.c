@@ -161,12 +161,22 @@ static _Noreturn void be_mate(struct post *post)
     }
 }
 
+static void give_way(unsigned n)
+{
+    if (n < 200)
+        sched_yield();
+    else
+        brood__os_nap(50 * 1000);
+}
+
 struct proc *mate(unsigned i)
 {
     struct proc *m = &mates[i];
     if (m->pid == 0) {
         m->post = &posts[i];
         if (proc_fork(m, true)) be_mate(m->post);
+        struct slot_shm *slot = brood__slot_at(TABLE_MEMBER, m->member);
+        for (unsigned n = 0; SLOT_STATE(atomic_load(&slot->word)) != SLOT_LIVE; n++) give_way(n);
     }
     return m;
 }
@@ -188,14 +198,6 @@ void mate_do(unsigned i, deed_fn *deed, uint64_t id)
     post->order.made = 0;
     atomic_fetch_add(&post->given, 1);
     brood__os_futex_wake(&post->given, 1);
-}
-
-static void give_way(unsigned n)
-{
-    if (n < 200)
-        sched_yield();
-    else
-        brood__os_nap(50 * 1000);
 }
 
 void mate_sleeps(unsigned i)

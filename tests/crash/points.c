@@ -77,7 +77,7 @@ static void play(struct cut cut, bool record, bool step)
     if (failed) atomic_fetch_add(&tally->failures, 1);
     fflush(stdout);
     if (failed || (scene->flags & SCENE_FRESH)) {
-        tracer_begin_point(false, false);
+        if (failed) tracer_begin_point(false, false); /* ends victims that were left */
         family_end();
         family_begin();
     }

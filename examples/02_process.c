@@ -16,12 +16,13 @@ int main(int argc, char **argv)
     BROOD_INIT(&argc, &argv);
     start_method_argument(argc, argv);
     brood_process p;
-    int code, error = brood_process_start(&p, NULL, to_celsius, &(double){110});
+    int code = 1, error = brood_process_start(&p, NULL, to_celsius, &(double){110});
     if (error == 0) error = brood_process_join(p, BROOD_FOREVER, &code);
     if (error < 0) {
         fprintf(stderr, "%s: %s\n", brood_strerror(error), brood_error_detail());
         return 1;
     }
     brood_process_free(p);
+    brood_fini();
     return code;
 }

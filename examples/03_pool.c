@@ -15,5 +15,6 @@ int main(int argc, char **argv)
     if (error == 0) error = brood_pool_map(pool, to_celsius, f, c, 4);
     for (int i = 0; error == 0 && i < 4; i++) printf("%gF is %gC\n", f[i], c[i]);
     if (error < 0) fprintf(stderr, "%s: %s\n", brood_strerror(error), brood_error_detail());
+    brood_fini();
     return error < 0;
 }

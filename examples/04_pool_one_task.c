@@ -18,5 +18,6 @@ int main(int argc, char **argv)
     if (error == 0) error = brood_pool_close(pool);
     if (error == 0) error = brood_pool_join(pool, BROOD_FOREVER);
     if (error < 0) fprintf(stderr, "%s: %s\n", brood_strerror(error), brood_error_detail());
+    brood_fini();
     return error < 0;
 }

@@ -33,5 +33,6 @@ int main(int argc, char **argv)
         if (error == 0) printf("%.15g\n", c);
     }
     if (error < 0) fprintf(stderr, "%s: %s\n", brood_strerror(error), brood_error_detail());
+    brood_fini();
     return error < 0;
 }

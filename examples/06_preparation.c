@@ -27,5 +27,6 @@ int main(int argc, char **argv)
     int code = 1, error = brood_process_start(&p, &(brood_process_options){.name = "example"}, example, NULL);
     if (error == 0) error = brood_process_join(p, BROOD_FOREVER, &code);
     if (error < 0) fprintf(stderr, "%s: %s\n", brood_strerror(error), brood_error_detail());
+    brood_fini();
     return code;
 }

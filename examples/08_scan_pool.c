@@ -41,5 +41,6 @@ int main(int argc, char **argv)
     else
         printf("Completed scan in %g seconds\n",
                (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9);
+    brood_fini();
     return error < 0;
 }

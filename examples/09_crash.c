@@ -16,7 +16,7 @@ int main(int argc, char **argv)
 {
     BROOD_INIT(&argc, &argv);
     start_method_argument(argc, argv);
-    int in[] = {1, 2, 3, 4, 5, 6}, out[6], codes[6];
+    int in[] = {1, 2, 3, 4, 5, 6}, out[6], codes[6] = {0};
     brood_report report;
     brood_pool pool;
     int error = brood_pool_new(&pool, &(brood_pool_options){.workers = 2});
@@ -35,5 +35,6 @@ int main(int argc, char **argv)
     printf("the first lost: item %d, by signal %d\n", (int)report.first_lost.id, report.first_lost.signal);
     printf("the first failed: item %d, with %d: %s\n", (int)report.first_failed.id, report.first_failed.fail,
            report.first_failed.text);
+    brood_fini();
     return 0;
 }

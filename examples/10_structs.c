@@ -31,5 +31,6 @@ int main(int argc, char **argv)
     for (int i = 0; error == 0 && i < 3; i++)
         printf("from %g,%g to %g,%g\n", boxes[i].low.x, boxes[i].low.y, boxes[i].high.x, boxes[i].high.y);
     if (error < 0) fprintf(stderr, "%s: %s\n", brood_strerror(error), brood_error_detail());
+    brood_fini();
     return error < 0;
 }

@@ -24,9 +24,9 @@ int main(int argc, char **argv)
 {
     BROOD_INIT(&argc, &argv);
     start_method_argument(argc, argv);
-    brood_queue news;
-    brood_pool pool;
-    brood_future tasks[TASKS];
+    brood_queue news = {0};
+    brood_pool pool = {0};
+    brood_future tasks[TASKS] = {{0, 0}};
     bool done[TASKS] = {false};
     int error = brood_queue_new(&news, NULL), open = TASKS;
     if (error == 0) error = brood_pool_new(&pool, &(brood_pool_options){.workers = 2});
@@ -55,5 +55,6 @@ int main(int argc, char **argv)
         if (error == BROOD_EAGAIN) error = 0;
     }
     if (error < 0) fprintf(stderr, "%s: %s\n", brood_strerror(error), brood_error_detail());
+    brood_fini();
     return error < 0;
 }

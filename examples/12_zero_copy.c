@@ -25,7 +25,7 @@ int main(int argc, char **argv)
     brood_process child;
     brood_buffer buffer;
     void *data;
-    uint64_t sum;
+    uint64_t sum = 0;
     int error = brood_queue_new(&queues.in, NULL);
     if (error == 0) error = brood_queue_new(&queues.out, NULL);
     if (error == 0) error = brood_process_start(&child, NULL, add_up, &queues);
@@ -40,5 +40,6 @@ int main(int argc, char **argv)
         return 1;
     }
     printf("%u numbers, %zu MiB: the sum is %llu\n", n, n * sizeof(uint32_t) >> 20, (unsigned long long)sum);
+    brood_fini();
     return 0;
 }

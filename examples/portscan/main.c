@@ -49,8 +49,8 @@ static int resolve(const struct options *o, scan_address *to)
         return -1;
     }
     chosen = list;
-    for (struct addrinfo *a = list; a && chosen->ai_family != AF_INET; a = a->ai_next)
-        if (a->ai_family == AF_INET) chosen = a;
+    while (chosen->ai_family != AF_INET && chosen->ai_next) chosen = chosen->ai_next;
+    if (chosen->ai_family != AF_INET) chosen = list;
     memset(to, 0, sizeof *to);
     memcpy(to, chosen->ai_addr, chosen->ai_addrlen);
     freeaddrinfo(list);

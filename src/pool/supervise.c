@@ -221,7 +221,8 @@ static bool repair(uint32_t dead)
     for (uint32_t i = 1; i < pool_count(); i++) {
         struct pool_shm *pool = look(i);
         uint64_t pool_id = brood__pool_id(at(i));
-        brood__task_repair(at(i), pool_id, dead); /* of any pool: the dead may have been filling a slot as it was freed */
+        brood__task_repair(at(i), pool_id,
+                           dead); /* of any pool: the dead may have been filling a slot as it was freed */
         if (!pool) continue;
         brood__map_repair(pool, pool_id, dead);
         all &= ring(pool, pool_id); /* a wake-up that the dead owed for work it had committed */
@@ -243,8 +244,7 @@ static void ended(uint32_t dead)
         bool open = pool && atomic_load(&pool->state) == POOL_OPEN;
         bool work = pool && atomic_load(&pool->state) == POOL_CLOSED &&
                     (brood__map_any(pool, brood__pool_seat(pool, pool->seat_room)) || brood__task_any(pool));
-        if (open || work)
-            break_pool(pool, m->pool, BROOD_ELOST, "the pool's template was ended");
+        if (open || work) break_pool(pool, m->pool, BROOD_ELOST, "the pool's template was ended");
         return;
     }
     if (!there || m->seat >= at(index)->seat_room) return;
@@ -313,7 +313,6 @@ static int64_t manage_pool(uint32_t index)
         brood__task_cancel_all(pool, pool_id, broken ? atomic_load(&pool->broken) : BROOD_ECANCELED);
         brood__map_cancel_all(pool, pool_id);
         end_workers(pool);
-        if (state == POOL_TERMINATED) end_template(pool);
     }
     for (uint32_t i = 0; i < pool->workers; i++) empty += clear_seat(pool, pool_id, i);
     bool template = pool->template_member && brood__member_find(pool->template_member) &&

@@ -161,8 +161,7 @@ int brood__template_new(uint64_t pool_id, const struct preparation *preparation,
         brood__member_abandon(member);
         return error;
     }
-    fflush(stdout);
-    fflush(stderr);
+    brood__flush_before_fork();
     pid_t pid = brood__os_fork();
     if (pid == 0) {
         struct template t = {pool_id, preparation, object, ends[0], -1};

@@ -170,6 +170,16 @@ static _Noreturn void forked_child(uint32_t member, const struct preparation *pr
     brood__child_work(preparation, object, BROOD_START_FORK);
 }
 
+void brood__flush_before_fork(void)
+{
+    if (!brood__os_has_threads()) {
+        fflush(NULL);
+        return;
+    }
+    fflush(stdout); /* another stream may be locked by a thread that reads from it, for as long as nothing comes */
+    fflush(stderr);
+}
+
 static int start_by_fork(uint32_t member, const struct preparation *preparation, const struct process_object *object,
                          int64_t deadline)
 {
@@ -177,8 +187,7 @@ static int start_by_fork(uint32_t member, const struct preparation *preparation,
     int error = brood__supervisor_ensure(NULL);
     if (error >= 0) error = brood__os_stream_pair(ends);
     if (error < 0) return error;
-    fflush(stdout);
-    fflush(stderr);
+    brood__flush_before_fork();
     pid_t pid = brood__os_fork();
     if (pid == 0) {
         brood__os_close(&hold); /* only the first member holds the lifeline */

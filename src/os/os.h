@@ -54,7 +54,10 @@ unsigned brood__os_cpu_count(void);
  * caller's.  RLIMIT_FSIZE is -EFBIG, never a signal.
  */
 int brood__os_memory_create(size_t size, int *fd);
-/* Map all of it, shared, readable and writable, not in core dumps; -ENOMEM also for a limited address space. */
+/*
+ * Map all of it, shared, readable and writable, not in core dumps; -ENOMEM also for a limited address space; -EINVAL if
+ * it is not that large.
+ */
 int brood__os_memory_map(int fd, size_t size, void **base);
 void brood__os_memory_unmap(void *base, size_t size);
 /* Make [offset, offset+length) of it real, so that writing there can't fail later; -ENOMEM or -ENOSPC if it can't. */

@@ -55,24 +55,27 @@ static int place(const struct hello *hello, int *fds, size_t count, const struct
     return brood__os_place_descriptors(from, to, n);
 }
 
-/* Out of the way of any number that a passed descriptor is to get. */
-static int move_up(int *fd)
+static int move_up(int *fd, int least)
 {
-    int moved = brood__os_duplicate(*fd, 100);
+    int moved = brood__os_duplicate(*fd, least);
     if (moved < 0) return moved;
     brood__os_close(fd);
     *fd = moved;
     return 0;
 }
 
-static int settle_own_descriptors(int *channel, int *fds, size_t count)
+/* All that there are go out of the way of any number that a passed descriptor is to get. */
+static int settle_own_descriptors(int *channel, int *fds, size_t count, const struct process_object *object)
 {
     struct self *self = brood__self;
-    int error = move_up(channel);
-    if (error >= 0) error = move_up(&self->memory);
-    if (error >= 0) error = move_up(&self->listener);
-    if (error >= 0) error = move_up(&self->lifeline_watch);
-    for (size_t i = 0; i < count && error >= 0; i++) error = move_up(&fds[i]);
+    int least = 3;
+    for (size_t i = 0; i < object->descriptor_count; i++)
+        if (object->descriptors[i] >= least) least = object->descriptors[i] + 1;
+    int error = move_up(channel, least);
+    if (error >= 0) error = move_up(&self->memory, least);
+    if (error >= 0) error = move_up(&self->listener, least);
+    if (error >= 0) error = move_up(&self->lifeline_watch, least);
+    for (size_t i = 0; i < count && error >= 0; i++) error = move_up(&fds[i], least);
     return error;
 }
 
@@ -117,7 +120,7 @@ _Noreturn void brood__child_run(int channel, bool inherited)
     if (error < 0) give_up(channel, error, 0, 0);
     free(bytes);
 
-    error = settle_own_descriptors(&channel, fds + HELLO_FIXED_FDS, count - HELLO_FIXED_FDS);
+    error = settle_own_descriptors(&channel, fds + HELLO_FIXED_FDS, count - HELLO_FIXED_FDS, &object);
     if (error >= 0) error = place(&hello, fds + HELLO_FIXED_FDS, count - HELLO_FIXED_FDS, &object);
     if (error < 0) give_up(channel, BROOD_ESTART, OS_STEP_DESCRIPTORS, -error);
     error = brood__os_lifeline_watch(brood__self->lifeline_watch, &brood__self->lifeline_mine);

@@ -438,6 +438,7 @@ static void serve(int connection)
     struct request request;
     int fds[OS_MAX_FDS];
     size_t count = OS_MAX_FDS;
+    drop_spares(); /* what comes is lost if there is no room for it */
     ssize_t size = brood__os_receive(connection, &request, sizeof request, fds, &count, 0);
     if (size == -EAGAIN) return;
     brood__os_poller_remove(poller, connection);

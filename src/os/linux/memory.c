@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
@@ -74,6 +75,9 @@ int brood__os_memory_create(size_t size, int *fd)
 int brood__os_memory_map(int fd, size_t size, void **base)
 {
     *base = NULL;
+    struct stat object;
+    if (fstat(fd, &object) < 0) return -errno;
+    if (object.st_size < 0 || (size_t)object.st_size < size) return -EINVAL; /* an access behind its end is SIGBUS */
     void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
     if (map == MAP_FAILED) return -errno;
     madvise(map, size, MADV_DONTDUMP); /* a dump would make every page of a sparse object real */

@@ -61,6 +61,19 @@ int scene_descriptors(pid_t pid)
     return entries(path) - (pid == getpid()); /* that of the look */
 }
 
+int scene_highest_descriptor(pid_t pid)
+{
+    char path[64];
+    int highest = -1;
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    DIR *dir = opendir(path);
+    ck_assert_ptr_nonnull(dir);
+    for (struct dirent *d; (d = readdir(dir));)
+        if (d->d_name[0] != '.' && atoi(d->d_name) > highest) highest = atoi(d->d_name);
+    closedir(dir);
+    return highest;
+}
+
 int scene_descriptors_at_most(pid_t pid, int most)
 {
     long long end = scene_now() + PATIENCE;

@@ -49,6 +49,8 @@ pid_t scene_supervisor(void);
 pid_t scene_other_supervisor(pid_t before);
 /* How many descriptors a process has open. */
 int scene_descriptors(pid_t pid);
+/* The highest of their numbers. */
+int scene_highest_descriptor(pid_t pid);
 /* Wait until it has at most so many. */
 int scene_descriptors_at_most(pid_t pid, int most);
 /* Bytes of the arena in use. */

@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* brood.c - where the areas are put together: what each adds to the supervisor. */
+/* brood.c - where the areas are put together: what each adds to the supervisor, and how its garbage is taken apart. */
+#include "pool/pool.h"
 #include "pool/supervise.h"
 #include "process/supervisor.h"
 #include "queue/queue.h"
+#include "sync/semaphore.h"
 
 static const struct area queues = {.repair = brood__queue_repair, .ring_all = brood__queue_ring_all};
 
 const struct area *const brood__areas[] = {&queues, &brood__pool_area, NULL};
+
+slot_scrub_fn *const brood__slot_scrubs[TABLE_COUNT] = {
+    [TABLE_SEMAPHORE] = brood__semaphore_scrub,
+    [TABLE_QUEUE] = brood__queue_scrub,
+    [TABLE_POOL] = brood__pool_scrub,
+};

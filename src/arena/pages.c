@@ -190,12 +190,9 @@ static uint32_t find(uint32_t count)
     return 0;
 }
 
-int brood__pages_allocate(enum table table, uint32_t index, size_t size)
+static int allocate(enum table table, uint32_t index, uint32_t count)
 {
     struct pages_shm *s = pages();
-    uint64_t wanted = ((uint64_t)size + PAGE_SIZE - 1) / PAGE_SIZE;
-    if (size > (uint64_t)s->limit * PAGE_SIZE) return BROOD_EARENA;
-    uint32_t count = wanted ? (uint32_t)wanted : 1;
     void *announced;
     int error = enter(&announced);
     if (error < 0) return error;
@@ -225,6 +222,17 @@ int brood__pages_allocate(enum table table, uint32_t index, size_t size)
     atomic_fetch_add_explicit(&s->used, count, memory_order_relaxed);
     leave(announced);
     return 0;
+}
+
+int brood__pages_allocate(enum table table, uint32_t index, size_t size)
+{
+    uint64_t wanted = ((uint64_t)size + PAGE_SIZE - 1) / PAGE_SIZE;
+    if (size > (uint64_t)pages()->limit * PAGE_SIZE) return BROOD_EARENA;
+    uint32_t count = wanted ? (uint32_t)wanted : 1;
+    int error = allocate(table, index, count);
+    /* Before it is refused: what the dead had is there for the living. */
+    if (error == BROOD_EARENA && brood__slot_collect()) error = allocate(table, index, count);
+    return error;
 }
 
 int brood__pages_free(enum table table, uint32_t index)

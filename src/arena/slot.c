@@ -69,21 +69,29 @@ static void raise_used(struct table_shm *t, uint32_t used)
            !atomic_compare_exchange_weak_explicit(&t->used, &seen, used, memory_order_acq_rel, memory_order_relaxed)) {}
 }
 
+/* Make FREE out of GARBAGE; false: not now, or another does it. */
+static bool take_apart(struct slot_shm *slot, enum table table, uint32_t index, uint32_t owner, slot_scrub_fn *scrub)
+{
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    uint64_t mine = SLOT_WORD(SLOT_GENERATION(word), SLOT_FREEING, owner);
+    if (SLOT_STATE(word) != SLOT_GARBAGE || !swap(slot, word, mine)) return false;
+    if (scrub && !scrub(slot, index)) {
+        swap(slot, mine, word);
+        return false;
+    }
+    brood__slot_release(table, index);
+    return true;
+}
+
 /* One slot: claim it if it is free, or take it apart and claim it if it is garbage. */
 static bool claim(struct slot_shm *slot, enum table table, uint32_t index, uint32_t owner, slot_scrub_fn *scrub)
 {
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
-    uint32_t generation = SLOT_GENERATION(word);
     if (SLOT_STATE(word) == SLOT_GARBAGE) {
-        if (!swap(slot, word, SLOT_WORD(generation, SLOT_FREEING, owner))) return false;
-        if (scrub && !scrub(slot, index)) {
-            swap(slot, SLOT_WORD(generation, SLOT_FREEING, owner), word);
-            return false;
-        }
-        brood__slot_release(table, index);
+        if (!take_apart(slot, table, index, owner, scrub)) return false;
         word = atomic_load_explicit(&slot->word, memory_order_relaxed);
-        generation = SLOT_GENERATION(word);
     }
+    uint32_t generation = SLOT_GENERATION(word);
     if (SLOT_STATE(word) != SLOT_FREE || generation == UINT32_MAX) return false;
     raise_used(&brood__arena()->tables[table], index + 1);
     return swap(slot, word, SLOT_WORD(generation, SLOT_INIT, owner));
@@ -135,4 +143,19 @@ void brood__slot_release(enum table table, uint32_t index)
     if (slot->body && brood__pages_free(table, index) < 0) next = SLOT_WORD(SLOT_GENERATION(word), SLOT_GARBAGE, 0);
     atomic_store_explicit(&slot->word, next, memory_order_release);
     atomic_store_explicit(&brood__arena()->tables[table].hint, index, memory_order_relaxed);
+}
+
+bool brood__slot_collect(void)
+{
+    bool some = false;
+    if (brood__self->supervisor || *brood__os_robust.pending) return false;
+    for (enum table t = TABLE_LOCK; t < TABLE_COUNT; t++) {
+        uint32_t used = atomic_load(&brood__arena()->tables[t].used);
+        for (uint32_t i = 1; i < used; i++) {
+            struct slot_shm *slot = brood__slot_at(t, i);
+            if (SLOT_STATE(atomic_load_explicit(&slot->word, memory_order_relaxed)) != SLOT_GARBAGE) continue;
+            if (slot->body) some |= take_apart(slot, t, i, brood__self->member, brood__slot_scrubs[t]);
+        }
+    }
+    return some;
 }

@@ -96,6 +96,14 @@ int brood__slot_gone(enum table table, uint64_t id);
 /* Takes apart what a GARBAGE slot holds besides its body; false: not now (somebody is inside), try another slot. */
 typedef bool slot_scrub_fn(struct slot_shm *slot, uint32_t index);
 
+/* The scrubs of the tables whose slots have memory, NULL for those that need none; put together in brood.c. */
+extern slot_scrub_fn *const brood__slot_scrubs[TABLE_COUNT];
+/*
+ * Take apart all garbage that has memory; whether there was any.  Not under a latch, for it takes those of the garbage:
+ * if the caller has announced one, and in the supervisor, nothing is done.
+ */
+bool brood__slot_collect(void);
+
 /*
  * Claim a slot: it is INIT, owned by `owner`.  scrub may be NULL.  0 and *index; BROOD_EARENA.
  * The rest of the slot is as its last user left it.

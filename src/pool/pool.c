@@ -245,8 +245,7 @@ static int announce(uint64_t pool_id, int template_channel)
     return brood__supervisor_request(&request, fds, n);
 }
 
-/* Take apart a pool whose owner died, once the supervisor has ended its workers. */
-static bool scrub(struct slot_shm *slot, uint32_t index)
+bool brood__pool_scrub(struct slot_shm *slot, uint32_t index)
 {
     struct pool_shm *pool = (struct pool_shm *)(void *)slot;
     (void)index;
@@ -268,7 +267,7 @@ int brood_pool_new(brood_pool *pool, const brood_pool_options *options)
     if (by_default && brood__os_has_threads())
         return brood__fail_with(BROOD_ETHREADS, "fork in a process with threads: name the method, or use another");
     uint32_t index;
-    error = brood__slot_claim(TABLE_POOL, brood__self->member, scrub, &index);
+    error = brood__slot_claim(TABLE_POOL, brood__self->member, brood__pool_scrub, &index);
     if (error < 0) return error;
     struct pool_shm *p = at(index);
     uint64_t id = HANDLE(TABLE_POOL, index, SLOT_GENERATION(atomic_load(&p->slot.word)));

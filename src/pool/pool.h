@@ -238,6 +238,8 @@ bool brood__map_visited(const struct pool_shm *pool);
 
 /* Give back what the pool had, and its slot, which is ours. */
 void brood__pool_vacate(struct pool_shm *pool);
+/* Take apart a pool whose owner died, once the supervisor has ended its workers. */
+bool brood__pool_scrub(struct slot_shm *slot, uint32_t index);
 
 /* Buffers that belong to a pool: attached at a place that holds their handle, which decides (call/buffer.h). */
 void brood__pool_attach(uint64_t *place, uint64_t pool_id, uint64_t buffer);

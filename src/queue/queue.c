@@ -46,7 +46,7 @@ static int take_apart(struct queue_shm *q)
     return 0;
 }
 
-static bool scrub(struct slot_shm *slot, uint32_t index)
+bool brood__queue_scrub(struct slot_shm *slot, uint32_t index)
 {
     (void)index;
     return take_apart((struct queue_shm *)(void *)slot) == 0;
@@ -61,7 +61,7 @@ int brood_queue_new(brood_queue *queue, const brood_queue_options *options)
     if (wanted > brood__arena()->limit || (options && options->max_items > INT32_MAX)) return BROOD_EINVAL;
     while (capacity < wanted) capacity *= 2;
     uint32_t index;
-    error = brood__slot_claim(TABLE_QUEUE, brood__self->member, scrub, &index);
+    error = brood__slot_claim(TABLE_QUEUE, brood__self->member, brood__queue_scrub, &index);
     if (error < 0) return error;
     /* Empty before it has memory, whose bytes are anybody's: if we die here, nothing is found in it. */
     struct queue_shm *q = at(index);

@@ -44,7 +44,7 @@ static int enter(struct semaphore_shm *s, uint64_t id, void **announced)
 }
 
 /* Garbage: nobody may be inside.  Who comes after us sees that the handle is stale. */
-static bool scrub(struct slot_shm *slot, uint32_t index)
+bool brood__semaphore_scrub(struct slot_shm *slot, uint32_t index)
 {
     struct semaphore_shm *s = (struct semaphore_shm *)(void *)slot;
     (void)index;
@@ -65,7 +65,7 @@ int brood_semaphore_new(brood_semaphore *semaphore, unsigned units, const brood_
     int error = brood__enter();
     if (error == 0 && units > INT32_MAX) error = BROOD_EINVAL;
     uint32_t index = 0;
-    if (error == 0) error = brood__slot_claim(TABLE_SEMAPHORE, brood__self->member, scrub, &index);
+    if (error == 0) error = brood__slot_claim(TABLE_SEMAPHORE, brood__self->member, brood__semaphore_scrub, &index);
     if (error < 0) return error;
     error = brood__pages_allocate(TABLE_SEMAPHORE, index, ENTRIES * sizeof(uint32_t));
     if (error < 0) {

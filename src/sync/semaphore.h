@@ -24,6 +24,7 @@ struct semaphore_shm {
 };
 _Static_assert(sizeof(struct semaphore_shm) == 128, "its table");
 
+bool brood__semaphore_scrub(struct slot_shm *slot, uint32_t index);
 bool brood__semaphore_repair(uint32_t dead); /* false: a latch was held; ask again */
 void brood__semaphore_ring_all(void);
 

@@ -16,7 +16,7 @@ int main(int argc, char **argv)
 {
     BROOD_INIT(&argc, &argv);
     start_method_argument(argc, argv);
-    int in[] = {1, 2, 3, 4, 5, 6}, out[6], codes[6] = {0};
+    int in[] = {1, 2, 3, 4, 5, 6}, out[6] = {0}, codes[6] = {0};
     brood_report report;
     brood_pool pool;
     int error = brood_pool_new(&pool, &(brood_pool_options){.workers = 2});

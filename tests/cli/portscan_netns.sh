@@ -118,6 +118,36 @@ for way in --sequential '-j 8'; do
     [ "$late" = "44 ports: 0 open, 0 closed, 44 filtered" ] || say "portscan -t 10ms $way: $late"
 done
 
+# ---- A worker that is killed costs nothing but time; workers that are killed always leave the scan incomplete.
+workers() {
+    for pid in $(ip netns pids $near); do
+        [ "$(cat /proc/"$pid"/comm 2>/dev/null)" = pool ] && echo "$pid"
+    done
+}
+in_near "$portscan" -p 2990-3033,10001-10500 -w 10 -j 2 10.78.0.2 >"$tmp/output" 2>&1 &
+scan=$!
+killed=0
+for _ in 1 2 3; do
+    sleep 0.3
+    worker=$(workers | head -n 1)
+    [ -n "$worker" ] && kill -KILL "$worker" && killed=$((killed + 1))
+done
+wait $scan || say "portscan fails when a worker is killed: $(cat "$tmp/output")"
+[ $killed -gt 0 ] || say "no worker was there to be killed"
+[ "$(grep '^Port' "$tmp/output" | paste -sd ,)" = 'Port 2999 is open,Port 3024 is open' ] ||
+    say "portscan with a worker killed: $(cat "$tmp/output")"
+
+in_near timeout 60 "$portscan" -p 10001-10100 -w 1 -j 1 10.78.0.2 >"$tmp/output" 2>&1 &
+scan=$!
+while kill -0 $scan 2>/dev/null; do
+    for worker in $(workers); do kill -KILL "$worker" 2>/dev/null; done
+    sleep 0.02
+done
+wait $scan
+status=$?
+[ $status -eq 3 ] && grep -q 'not scanned' "$tmp/output" ||
+    say "portscan without workers that live: exit status $status: $(cat "$tmp/output")"
+
 # ---- Eight workers need an eighth of the time where waiting is all there is.
 seconds_of() { in_near "$portscan" -p 10001-11600 -w 20 "$@" 10.78.0.2 2>/dev/null | sed -n 's/^Completed scan in \(.*\) seconds$/\1/p'; }
 one=$(seconds_of --sequential)

@@ -160,6 +160,31 @@ static void wait_for_children(bool daemons)
     }
 }
 
+/*
+ * When all members are gone: whoever was about to start another supervisor may have done so.  One that is there has
+ * nothing left to do; one that is on its way finds its epoch over.
+ */
+static void end_supervisors(void)
+{
+    struct supervisor_shm *s = &brood__arena()->supervisor;
+    for (;;) {
+        uint64_t word = atomic_load(&s->word);
+        if (brood__supervisor_alive()) {
+            struct os_process process = {atomic_load(&s->pid), s->started};
+            int pidfd = -1;
+            if (brood__os_process_open(&process, &pidfd) >= 0) {
+                brood__os_process_signal(pidfd, SIGKILL);
+                brood__os_wait_readable(pidfd, OS_NEVER);
+            }
+            brood__os_close(&pidfd);
+            brood__os_nap(50 * 1000);
+            continue;
+        }
+        uint64_t over = SUPERVISOR_WORD(SUPERVISOR_EPOCH(word) + 1, SUPERVISOR_NONE, 0);
+        if (atomic_compare_exchange_strong(&s->word, &word, over)) return;
+    }
+}
+
 /* End all others and wait until they are gone; the children that this process forked are reaped. */
 static void end_family(void)
 {
@@ -184,6 +209,7 @@ static void end_family(void)
     }
     if (alive) brood__os_wait_readable(pidfd, OS_NEVER);
     brood__os_close(&pidfd);
+    end_supervisors();
 }
 
 int brood_fini(void)

@@ -80,6 +80,21 @@ START_TEST(one_who_asks_notices)
 }
 END_TEST
 
+/* Sleepers notice about a second after they fell asleep: the family's end comes before, at, and after that. */
+START_TEST(none_is_left_by_the_end)
+{
+    brood_process others[3];
+    start_sleeper();
+    for (int i = 0; i < 3; i++)
+        brood_test_ok(brood_process_start(&others[i], &(brood_process_options){.daemon = true}, wait_for_event, &event));
+    brood_test_ok(brood_process_kill(process)); /* or the family's end would wait for it */
+    brood_test_ok(brood_process_join(process, 5000, NULL));
+    kill_supervisor();
+    brood__os_nap((int64_t)(930 + 12 * _i) * 1000 * 1000);
+    brood_test_ok(brood_fini());
+}
+END_TEST
+
 static Suite *office_suite(void)
 {
     Suite *suite = suite_create("office");
@@ -87,6 +102,7 @@ static Suite *office_suite(void)
     tcase_add_test(office, a_sleeper_notices);
     tcase_add_test(office, a_sleeper_notices_a_start_that_failed);
     tcase_add_test(office, one_who_asks_notices);
+    tcase_add_loop_test(office, none_is_left_by_the_end, 0, 8);
     return suite;
 }
 

@@ -41,11 +41,11 @@ static void describe_self(struct member_shm *m)
     m->started = self.started;
 }
 
-bool brood__member_attach(uint32_t index)
+bool brood__member_attach(uint32_t index, uint32_t generation)
 {
     struct member_shm *m = brood__member_at(index);
     uint64_t word = atomic_load_explicit(&m->slot.word, memory_order_acquire);
-    if (SLOT_STATE(word) != SLOT_INIT) return false;
+    if (SLOT_STATE(word) != SLOT_INIT || SLOT_GENERATION(word) != generation) return false;
     describe_self(m);
     brood__self->member = index;
     brood__self->word_id = MEMBER_BIT | index;
@@ -61,7 +61,7 @@ int brood__member_found(void)
     uint32_t index;
     int error = brood__member_claim("first", ROLE_FIRST, BROOD_START_DEFAULT, false, &index);
     if (error < 0) return error;
-    brood__member_attach(index);
+    brood__member_attach(index, brood__member_generation(index));
     brood__arena()->first_member = brood__self->id;
     return 0;
 }

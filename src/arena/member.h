@@ -62,8 +62,16 @@ int brood__member_claim(const char *name, enum member_role role, brood_start_met
                         uint32_t *index);
 /* Give up a claim whose child never became LIVE. */
 void brood__member_abandon(uint32_t index);
-/* In the child: take the slot; false when the starter has died meanwhile: then the child must exit. */
-bool brood__member_attach(uint32_t index);
+/* The generation under which it is claimed, for its child. */
+static inline uint32_t brood__member_generation(uint32_t index)
+{
+    return SLOT_GENERATION(atomic_load(&brood__member_at(index)->slot.word));
+}
+/*
+ * In the child: take the slot that was claimed for it under this generation; false when it was given up meanwhile, and
+ * may be another's: then the child must exit.
+ */
+bool brood__member_attach(uint32_t index, uint32_t generation);
 /* The founder's own slot. */
 int brood__member_found(void);
 /* Record the end; the first answer counts, but for the child's own, which any other replaces.  Does not wake. */

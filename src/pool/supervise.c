@@ -143,7 +143,8 @@ static void start_worker(struct pool_shm *pool, uint64_t pool_id, uint32_t seat,
     atomic_store(&brood__pool_seat(pool, seat)->items, SEAT_STARTING);
     atomic_store(&brood__pool_seat(pool, seat)->member, member);
     if (method == BROOD_START_FORK) {
-        struct template_message say = {.kind = TEMPLATE_FORK, .member = member};
+        struct template_message say = {
+            .kind = TEMPLATE_FORK, .member = member, .generation = brood__member_generation(member)};
         error = r->channel < 0 ? -EPIPE : brood__os_send(r->channel, &say, sizeof say, NULL, 0, 0);
     } else {
         const void *bytes = brood__at(brood__slot_at(TABLE_BUFFER, HANDLE_INDEX(pool->preparation))->body);

@@ -20,7 +20,7 @@
 /* A worker that this template forked. */
 struct child {
     struct child *next;
-    uint32_t member;
+    uint32_t member, generation;
     int pidfd;
 };
 static struct child *children;
@@ -34,19 +34,19 @@ struct template
 };
 
 /* In a fresh copy: become a member.  0, or an errno of the step. */
-static int become_member(uint32_t member)
+static int become_member(uint32_t member, uint32_t generation)
 {
     brood__family_rejoin();
     if (brood__os_robust_prepare() < 0) return BROOD_EUNSUPPORTED;
     int error = brood__os_lifeline_watch(brood__self->lifeline_watch, &brood__self->lifeline_mine);
     if (error >= 0 || error == -ENOENT) error = brood__os_bell_sender(&brood__self->bell_sender);
     if (error < 0) return error;
-    if (!brood__member_attach(member)) brood__os_exit_now(127);
+    if (!brood__member_attach(member, generation)) brood__os_exit_now(127);
     brood__family_remember();
     return 0;
 }
 
-static _Noreturn void be_worker(const struct template *t, uint32_t member)
+static _Noreturn void be_worker(const struct template *t, uint32_t member, uint32_t generation)
 {
     int step;
     struct process_object mine = *t->object;
@@ -55,7 +55,7 @@ static _Noreturn void be_worker(const struct template *t, uint32_t member)
     int channel = t->channel, poller = t->poller;
     brood__os_close(&channel);
     brood__os_close(&poller);
-    if (become_member(member) < 0 || brood__child_stand(t->preparation, &mine, &step) < 0) brood__os_exit_now(127);
+    if (become_member(member, generation) < 0 || brood__child_stand(t->preparation, &mine, &step) < 0) brood__os_exit_now(127);
     brood__os_set_name(t->preparation->public.name);
     brood__prepared = *t->preparation;
     brood__child_work(t->preparation, &mine, BROOD_START_FORK);
@@ -67,14 +67,14 @@ static void say(int channel, uint32_t kind, uint32_t member, int value)
     brood__os_send(channel, &m, sizeof m, NULL, 0, brood__os_deadline(1000));
 }
 
-static void fork_worker(struct template *t, uint32_t member)
+static void fork_worker(struct template *t, uint32_t member, uint32_t generation)
 {
     struct child *c = malloc(sizeof *c);
     pid_t pid = c ? brood__os_fork() : -ENOMEM;
-    if (pid == 0) be_worker(t, member);
+    if (pid == 0) be_worker(t, member, generation);
     if (pid > 0) {
         struct os_process process = {pid, 0};
-        *c = (struct child){children, member, -1};
+        *c = (struct child){children, member, generation, -1};
         /* Without a descriptor for it, its end is seen by the supervisor and its status is not known. */
         if (brood__os_process_open(&process, &c->pidfd) >= 0) brood__os_poller_add(t->poller, c->pidfd, member);
         children = c;
@@ -93,8 +93,9 @@ static void reap(struct template *t, uint32_t member)
         int value = 0;
         enum os_exit exit = brood__os_process_exit(c->pidfd, &value);
         if (exit == OS_EXIT_RUNNING) return;
-        if (exit == OS_EXIT_STATUS) brood__member_ended(member, ENDED_STATUS, value);
-        if (exit == OS_EXIT_SIGNAL) brood__member_ended(member, ENDED_SIGNAL, value);
+        bool its = brood__member_generation(member) == c->generation; /* else the slot is another's by now */
+        if (its && exit == OS_EXIT_STATUS) brood__member_ended(member, ENDED_STATUS, value);
+        if (its && exit == OS_EXIT_SIGNAL) brood__member_ended(member, ENDED_SIGNAL, value);
         brood__os_poller_remove(t->poller, c->pidfd);
         brood__os_close(&c->pidfd);
         *p = c->next;
@@ -134,7 +135,7 @@ static _Noreturn void live(struct template *t)
             size_t none = 0;
             ssize_t size = brood__os_receive(t->channel, &m, sizeof m, NULL, &none, 0);
             if (size == (ssize_t)sizeof m && m.kind == TEMPLATE_FORK)
-                fork_worker(t, m.member);
+                fork_worker(t, m.member, m.generation);
             else if (size != -EAGAIN)
                 well = offer(t);
         }
@@ -168,7 +169,7 @@ int brood__template_new(uint64_t pool_id, const struct preparation *preparation,
         brood__os_close(&hold);
         brood__os_close(&ends[1]);
         brood__os_close(&report[0]);
-        error = become_member(member);
+        error = become_member(member, HANDLE_GENERATION(*member_id));
         brood__os_set_name("brood-template");
         brood__report_send(report[1], error < 0 ? BROOD_ESTART : 0, OS_STEP_DESCRIPTORS, -error, NULL);
         brood__os_close(&report[1]);

@@ -22,8 +22,10 @@ struct hello {
     uint64_t magic;
     uint32_t kind;
     uint32_t member; /* the slot of the process; for a supervisor its epoch */
+    uint32_t generation; /* of that slot: by the time it comes up, the slot may be another start's */
     uint32_t stdio;
     uint32_t method;
+    uint32_t reserved;
     uint64_t size; /* bytes of preparation that follow */
 };
 #define HELLO_FIXED_FDS 3

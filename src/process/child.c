@@ -134,7 +134,7 @@ _Noreturn void brood__child_run(int channel, bool inherited)
     if (object.function) error = brood__function_find(object.function, &task);
     if (error < 0) give_up(channel, error, 0, 0);
     /* From here on it is a member; if its starter died meanwhile, nobody wants it. */
-    if (!brood__member_attach(hello.member)) brood__os_exit_now(127);
+    if (!brood__member_attach(hello.member, hello.generation)) brood__os_exit_now(127);
     brood__family_remember();
     brood__on_tick = brood__supervisor_tick;
     brood__prepared = preparation;

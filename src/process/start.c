@@ -109,6 +109,7 @@ static int start_elsewhere(uint32_t member, brood_start_method method, const str
     struct hello hello = {.magic = HELLO_MAGIC,
                           .kind = HELLO_PROCESS,
                           .member = member,
+                          .generation = brood__member_generation(member),
                           .method = (uint32_t)method,
                           .stdio = brood__stdio_open(),
                           .size = size};
@@ -138,7 +139,7 @@ static int start_elsewhere(uint32_t member, brood_start_method method, const str
 }
 
 /* In the forked child: become the member, stand as told, report, work. */
-static _Noreturn void forked_child(uint32_t member, const struct preparation *preparation,
+static _Noreturn void forked_child(uint32_t member, uint32_t generation, const struct preparation *preparation,
                                    const struct process_object *object, int ends[2])
 {
     int step = 0;
@@ -161,7 +162,7 @@ static _Noreturn void forked_child(uint32_t member, const struct preparation *pr
         brood__report_send(ends[1], BROOD_ESTART, step, -error, NULL);
         brood__os_exit_now(127);
     }
-    if (!brood__member_attach(member)) brood__os_exit_now(127);
+    if (!brood__member_attach(member, generation)) brood__os_exit_now(127);
     brood__family_remember();
     brood__prepared = *preparation;
     brood__report_send(ends[1], 0, 0, 0, NULL);
@@ -184,6 +185,7 @@ static int start_by_fork(uint32_t member, const struct preparation *preparation,
                          int64_t deadline)
 {
     int ends[2], hold = brood__self->lifeline_hold;
+    uint32_t generation = brood__member_generation(member);
     int error = brood__supervisor_ensure(NULL);
     if (error >= 0) error = brood__os_stream_pair(ends);
     if (error < 0) return error;
@@ -191,7 +193,7 @@ static int start_by_fork(uint32_t member, const struct preparation *preparation,
     pid_t pid = brood__os_fork();
     if (pid == 0) {
         brood__os_close(&hold); /* only the first member holds the lifeline */
-        forked_child(member, preparation, object, ends);
+        forked_child(member, generation, preparation, object, ends);
     }
     brood__os_close(&ends[1]);
     if (pid < 0) {

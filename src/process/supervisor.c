@@ -43,8 +43,9 @@ enum tag_kind { TAG_LISTENER, TAG_MEMBER, TAG_STRAY, TAG_REQUEST, TAG_REPORT, TA
 struct watched {
     int pidfd;
     uint32_t generation;
-    bool ended; /* its process has gone, the repairs are not complete */
-    int report; /* channel of a start made for an area, or -1 */
+    bool ended;      /* its process has gone, the repairs are not complete */
+    bool unreported; /* its channel ended without a report: how its process ends says whether that counts */
+    int report;      /* channel of a start made for an area, or -1 */
 };
 static struct watched *watched;
 static uint32_t watched_count;
@@ -171,6 +172,14 @@ static enum os_exit ask_again(int pidfd, int *value)
     return exit;
 }
 
+static void report(uint32_t member);
+
+static void tell_started(uint32_t member, int code)
+{
+    for (const struct area *const *area = brood__areas; *area; area++)
+        if ((*area)->started) (*area)->started(member, code, code < 0 ? brood_error_detail() : "");
+}
+
 /* The process behind a watched slot has ended. */
 static void ended(uint32_t index)
 {
@@ -185,6 +194,10 @@ static void ended(uint32_t index)
     brood__os_close(&w->pidfd);
     uint64_t word = atomic_load(&m->slot.word);
     if (SLOT_GENERATION(word) != w->generation) return;
+    if (w->report >= 0) report(index); /* its last words */
+    bool killed = exit == OS_EXIT_SIGNAL && (value == SIGKILL || value == SIGTERM); /* by a stranger: not its fault */
+    if (w->unreported && !killed && SLOT_STATE(word) == SLOT_INIT) tell_started(index, BROOD_ENOINIT);
+    w->unreported = false;
     if (SLOT_STATE(word) == SLOT_INIT) { /* it never became a member: its starter sees that by the channel */
         uint64_t garbage = SLOT_WORD(SLOT_GENERATION(word), SLOT_GARBAGE, 0);
         if (SLOT_OWNER(word) == OWNER_SUPERVISOR) atomic_compare_exchange_strong(&m->slot.word, &word, garbage);
@@ -268,14 +281,19 @@ void brood__supervisor_watch(uint32_t index)
     if (is_late_daemon(m)) brood__supervisor_kill(index);
 }
 
-/* Starts that the supervisor before us had begun: if the child is there it finds its slot taken, and exits. */
+/*
+ * What the supervisor before us had under way with slots: of starts, the child, if it is there, finds its slot taken and
+ * exits; of the last step of a repair, the slot that is done with.
+ */
 static void abandon_starts(void)
 {
     for (uint32_t i = 1; i < member_count(); i++) {
         struct member_shm *m = brood__member_at(i);
         uint64_t word = atomic_load(&m->slot.word);
-        if (SLOT_STATE(word) == SLOT_INIT && SLOT_OWNER(word) == OWNER_SUPERVISOR)
+        bool begun = SLOT_STATE(word) == SLOT_INIT || SLOT_STATE(word) == SLOT_FREEING;
+        if (begun && SLOT_OWNER(word) == OWNER_SUPERVISOR)
             atomic_compare_exchange_strong(&m->slot.word, &word, SLOT_WORD(SLOT_GENERATION(word), SLOT_GARBAGE, 0));
+        brood__member_collect(i);
     }
 }
 
@@ -361,6 +379,7 @@ int brood__supervisor_start(uint32_t member, brood_start_method method, const in
 {
     struct hello hello = {
         .magic = HELLO_MAGIC, .kind = HELLO_PROCESS, .member = member, .method = (uint32_t)method, .size = size};
+    hello.generation = brood__member_generation(member);
     int passed[3], ends[2];
     size_t n = 0;
     if (!at_home(member)) return -ENOMEM;
@@ -390,8 +409,10 @@ static void report(uint32_t member)
     if (code == BROOD_ETIMEDOUT) return;
     brood__os_poller_remove(poller, w->report);
     brood__os_close(&w->report);
-    for (const struct area *const *area = brood__areas; *area; area++)
-        if ((*area)->started) (*area)->started(member, code, code < 0 ? brood_error_detail() : "");
+    if (code == BROOD_ENOINIT && w->pidfd >= 0)
+        w->unreported = true;
+    else
+        tell_started(member, code);
 }
 
 /* ------------------------------------------------------------------------------------------------ areas' descriptors */

@@ -63,7 +63,7 @@ bool proc_join(const struct proc *p)
 {
     *brood__self = me;
     brood__os_robust_forget();
-    return brood__os_robust_prepare() == 0 && brood__member_attach(p->member);
+    return brood__os_robust_prepare() == 0 && brood__member_attach(p->member, brood__member_generation(p->member));
 }
 
 bool proc_fork(struct proc *p, bool join)

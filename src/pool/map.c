@@ -550,8 +550,8 @@ bool brood__map_visited(const struct pool_shm *pool)
         struct job_shm *job = brood__pool_job(pool, i);
         uint64_t seen = atomic_load(&job->word);
         enum job_state state = JOB_STATE(seen);
-        bool called = state == JOB_FILLING || ((state == JOB_ACTIVE || state == JOB_CANCELLED) &&
-                                                 atomic_load(&job->caller_inside));
+        bool called = state == JOB_FILLING ||
+                      ((state == JOB_ACTIVE || state == JOB_CANCELLED) && atomic_load(&job->caller_inside));
         if (called && !brood__member_dead(JOB_OWNER(seen))) return true;
     }
     return false;

@@ -205,7 +205,7 @@ int brood_future_done(brood_future future)
     struct pool_shm *pool = NULL;
     struct task_shm *t = NULL;
     int error = find(future, &pool, &t);
-    return error < 0 ? error : answered(t, future);
+    return error < 0 || !t ? error : answered(t, future);
 }
 
 /* Why the pool can't answer any more, although it has not. */
@@ -260,7 +260,8 @@ static int get(brood_future future, brood_bytes *result, int timeout, brood_outc
     struct pool_shm *pool = NULL;
     struct task_shm *t = NULL;
     int error = find(future, &pool, &t);
-    if (error == 0) error = wait_for(pool, t, future, timeout);
+    if (error < 0 || !t) return error;
+    error = wait_for(pool, t, future, timeout);
     if (error == BROOD_EAGAIN && atomic_load(&pool->polled)) { /* as a queue: quiet the bell, arm, look once more */
         brood__bell_arm(future.pool);
         error = wait_for(pool, t, future, 0);

@@ -55,7 +55,8 @@ static _Noreturn void be_worker(const struct template *t, uint32_t member, uint3
     int channel = t->channel, poller = t->poller;
     brood__os_close(&channel);
     brood__os_close(&poller);
-    if (become_member(member, generation) < 0 || brood__child_stand(t->preparation, &mine, &step) < 0) brood__os_exit_now(127);
+    if (become_member(member, generation) < 0 || brood__child_stand(t->preparation, &mine, &step) < 0)
+        brood__os_exit_now(127);
     brood__os_set_name(t->preparation->public.name);
     brood__prepared = *t->preparation;
     brood__child_work(t->preparation, &mine, BROOD_START_FORK);

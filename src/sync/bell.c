@@ -94,8 +94,7 @@ static void ring(uint32_t index, bool all, uint64_t object)
     if (SLOT_STATE(word) != SLOT_LIVE || (!all && s->object != object)) return;
     /* After a death even one that is not armed: the dead may have disarmed it and never rung. */
     bool armed = atomic_load_explicit(&s->armed, memory_order_relaxed) && atomic_exchange(&s->armed, 0);
-    if (armed || all)
-        brood__os_bell_ring(brood__self->bell_sender, brood__arena()->key, index, SLOT_GENERATION(word));
+    if (armed || all) brood__os_bell_ring(brood__self->bell_sender, brood__arena()->key, index, SLOT_GENERATION(word));
 }
 
 static void ring_some(bool all, uint64_t object)

@@ -8,8 +8,11 @@
 #include <brood/lock.h>
 #include <limits.h>
 
-#define WORD(generation, low) ((uint64_t)(generation) << 32 | (uint64_t)(low))
 #define LOW(word) ((uint32_t)(word))
+#define TURN(word) ((uint32_t)((word) >> 32 & 0xfff))
+#define TAG(word) ((uint32_t)((word) >> 44))
+#define WORD(tag, turn, low) ((uint64_t)((tag)&0xfffff) << 44 | (uint64_t)((turn)&0xfff) << 32 | (uint64_t)(low))
+#define TAG_OF(generation) ((generation)&0xfffff)
 #define HELD(low) ((low)&OS_TID_MASK)
 
 static bool swap(struct lock_shm *l, uint64_t *seen, uint64_t to, memory_order order)
@@ -21,7 +24,7 @@ static bool swap(struct lock_shm *l, uint64_t *seen, uint64_t to, memory_order o
 static void retire_word(struct lock_shm *l, uint32_t generation)
 {
     uint64_t seen = atomic_load(&l->word);
-    while (SLOT_GENERATION(seen) == generation && !swap(l, &seen, WORD(generation + 1, 0), memory_order_acq_rel)) {}
+    while (TAG(seen) == TAG_OF(generation) && !swap(l, &seen, WORD(generation + 1, 0, 0), memory_order_acq_rel)) {}
     brood__os_futex_wake(brood__low_half(&l->word), INT_MAX);
 }
 
@@ -41,7 +44,7 @@ int brood_lock_new(brood_lock *lock)
     if (error < 0) return error;
     struct lock_shm *l = (struct lock_shm *)(void *)brood__slot_at(TABLE_LOCK, index);
     uint32_t generation = SLOT_GENERATION(atomic_load_explicit(&l->slot.word, memory_order_relaxed));
-    atomic_store_explicit(&l->word, WORD(generation, 0), memory_order_relaxed);
+    atomic_store_explicit(&l->word, WORD(generation, 0, 0), memory_order_relaxed);
     lock->id = brood__slot_publish(TABLE_LOCK, index);
     return 0;
 }
@@ -57,6 +60,11 @@ int brood_lock_free(brood_lock lock)
     return 0;
 }
 
+static bool is_stale(uint64_t word, brood_lock lock)
+{
+    return TAG(word) != TAG_OF(HANDLE_GENERATION(lock.id));
+}
+
 static int gone(brood_lock lock)
 {
     return brood__slot_gone(TABLE_LOCK, lock.id);
@@ -68,13 +76,13 @@ static int attempt(struct lock_shm *l, brood_lock lock, uint32_t slept, uint64_t
     *seen = atomic_load_explicit(&l->word, memory_order_relaxed);
     for (;;) {
         uint32_t low = LOW(*seen);
-        if (SLOT_GENERATION(*seen) != HANDLE_GENERATION(lock.id)) {
+        if (is_stale(*seen, lock)) {
             *result = gone(lock);
             return 1;
         }
         bool orphan = HELD(low) && brood__member_dead(low & MEMBER_MASK);
         if (HELD(low) && !orphan) return 0;
-        uint64_t mine = WORD(HANDLE_GENERATION(lock.id), brood__self->word_id | (low & OS_WAITERS) | slept);
+        uint64_t mine = WORD(TAG(*seen), TURN(*seen), brood__self->word_id | (low & OS_WAITERS) | slept);
         /* acquire pairs with the release in brood_lock_release. */
         if (!swap(l, seen, mine, memory_order_acquire)) continue;
         *result = orphan || (low & OS_OWNER_DIED) ? BROOD_EOWNERDEAD : 0;
@@ -89,7 +97,11 @@ static int wait_for_it(struct lock_shm *l, brood_lock lock, int timeout)
     uint64_t seen;
     int result;
     for (unsigned n = 0;;) {
-        if (attempt(l, lock, slept, &seen, &result)) return result;
+        if (attempt(l, lock, slept, &seen, &result)) {
+            /* Who slept may have slept on the next lock's word, and taken a wake-up that another there waits for. */
+            if (slept && is_stale(seen, lock)) brood__os_futex_wake(brood__low_half(&l->word), 1);
+            return result;
+        }
         uint32_t low = LOW(seen);
         if (timeout < 0 && HELD(low) == HELD(brood__self->word_id) && !brood__os_has_threads()) return BROOD_EDEADLK;
         if (n < SPIN_BEFORE_SLEEP) {
@@ -131,7 +143,7 @@ int brood_lock_release(brood_lock lock)
     uint64_t seen = atomic_load_explicit(&l->word, memory_order_relaxed);
     for (;;) {
         uint32_t low = LOW(seen);
-        if (SLOT_GENERATION(seen) != HANDLE_GENERATION(lock.id)) {
+        if (is_stale(seen, lock)) {
             result = gone(lock);
             break;
         }
@@ -140,11 +152,11 @@ int brood_lock_release(brood_lock lock)
             break;
         }
         /* release pairs with the acquire of the next taker.  The mark stays: others may be asleep. */
-        uint64_t free_word = WORD(HANDLE_GENERATION(lock.id), low & OS_WAITERS);
+        uint64_t free_word = WORD(TAG(seen), TURN(seen) + 1, low & OS_WAITERS);
         if (!swap(l, &seen, free_word, memory_order_release)) continue;
         if ((low & OS_WAITERS) && brood__os_futex_wake(low_half, 1) == 0) {
             /* Nobody was asleep; whoever went to sleep since saw the lock free, or the mark it set itself anew. */
-            swap(l, &free_word, WORD(HANDLE_GENERATION(lock.id), 0), memory_order_relaxed);
+            swap(l, &free_word, WORD(TAG(free_word), TURN(free_word), 0), memory_order_relaxed);
         }
         break;
     }
@@ -159,7 +171,7 @@ int brood_lock_holder(brood_lock lock)
     struct lock_shm *l = brood__slot_find(TABLE_LOCK, lock.id);
     if (!l) return gone(lock);
     uint64_t word = atomic_load(&l->word);
-    if (SLOT_GENERATION(word) != HANDLE_GENERATION(lock.id)) return BROOD_ESTALE;
+    if (is_stale(word, lock)) return BROOD_ESTALE;
     return HELD(LOW(word)) ? brood__member_at(LOW(word) & MEMBER_MASK)->pid : 0;
 }
 
@@ -174,7 +186,7 @@ bool brood__lock_repair(uint32_t dead)
             continue;
         }
         while (HELD(LOW(seen)) == (MEMBER_BIT | dead)) { /* until it is ours: a sleeper may be setting its mark */
-            uint64_t died = WORD(SLOT_GENERATION(seen), OS_OWNER_DIED | (LOW(seen) & OS_WAITERS));
+            uint64_t died = WORD(TAG(seen), TURN(seen) + 1, OS_OWNER_DIED | (LOW(seen) & OS_WAITERS));
             if (!swap(l, &seen, died, memory_order_acq_rel)) continue;
             brood__os_futex_wake(brood__low_half(&l->word), 1);
             break;

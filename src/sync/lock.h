@@ -2,12 +2,14 @@
 /*
  * sync/lock.h - a lock held by a process across calls, releasable by any member.
  *
- * word: generation:32 | low:32, and sleepers sleep on the low half:
+ * word: generation:20 | turn:12 | low:32, and sleepers sleep on the low half:
  *   0                     free
  *   OS_WAITERS            free, someone may be asleep
  *   MEMBER_BIT | index    held by that member; | OS_WAITERS: someone may be asleep
  *   OS_OWNER_DIED         free, and its last holder died with it; | OS_WAITERS
- * Who writes: takers and releasers by compare-and-swap (the generation is in the word, so a stale handle can't win);
+ * Who writes: takers and releasers by compare-and-swap (the generation is in the word, so a stale handle can't win; turn
+ * counts the releases, so who was overtaken by one can't either: a late releaser that found nobody asleep does not take
+ * away a mark that is needed again);
  * the supervisor turns a dead holder into OS_OWNER_DIED and wakes one.
  * If a process dies here: before its swap nothing happened; after it, a taker is a dead holder, and a releaser has the
  * word announced with its owner part 0 (or another's by then, who will wake when it releases): the kernel wakes one.

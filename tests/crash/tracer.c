@@ -311,32 +311,40 @@ bool victim_wakes(struct victim *v, bool must)
 
 bool victim_run(struct victim *v)
 {
-    if (v->ended) return true;
-    if (!v->asleep && ptrace(PTRACE_CONT, v->proc.pid, NULL, NULL) < 0) give_up("ptrace");
-    v->asleep = false;
-    for (;;) {
-        if (!wait_for_stop(v, true, STOP_MS)) {
+    int ms = victims > 1 ? HELD_UP_MS : STOP_MS;
+    while (!v->ended) {
+        if (!v->asleep && !v->running && ptrace(PTRACE_CONT, v->proc.pid, NULL, NULL) < 0) give_up("ptrace");
+        v->running = true;
+        v->asleep = false;
+        if (!wait_for_stop(v, true, ms)) {
+            if (victims > 1) return false; /* what it waits for, the other may have */
             fail("the victim's call does not end");
             v->ended = true;
         }
+        v->running = v->asleep; /* stopped: at its end, or where the step is done in which it slept */
         note_end(v);
-        if (v->ended || v->asleep) return v->ended;
-        /* the step in which it slept is done: go on */
-        if (ptrace(PTRACE_CONT, v->proc.pid, NULL, NULL) < 0) give_up("ptrace");
+        if (v->asleep) return false;
     }
+    return true;
 }
 
 int victim_finish(struct victim *v)
 {
     int64_t start_ms = now_ms();
     while (!victim_run(v)) {
-        if (now_ms() - start_ms > LOST_MS) {
-            fail("LOST WAKE-UP: the victim sleeps on");
+        int64_t waited = now_ms() - start_ms;
+        if ((v->asleep && waited > LOST_MS) || waited > STOP_MS) {
+            fail(v->asleep ? "LOST WAKE-UP: the victim sleeps on" : "the victim's call does not end");
             return NO_RESULT;
         }
         brood__os_nap(100 * 1000);
     }
     return v->result;
+}
+
+bool victim_has(const struct victim *v, const struct latch_shm *latch)
+{
+    return (atomic_load(&latch->word) & OS_TID_MASK) == (uint32_t)v->proc.pid;
 }
 
 void victim_kill(struct victim *v)

@@ -17,6 +17,7 @@ struct victim {
     unsigned steps;   /* instructions of the call done */
     bool ended;       /* the call has returned; `result` is its answer */
     bool asleep;      /* it is asleep inside the call */
+    bool running;     /* it was let go and has not stopped since */
     int result;
     uintptr_t breakpoint; /* 0: none is set */
 };
@@ -40,10 +41,12 @@ void victim_step(struct victim *v, unsigned k);
 void victim_falls_asleep(struct victim *v);
 /* Whether the sleeper was woken: waits for it if it must have been (then a failure if not), or for a moment only. */
 bool victim_wakes(struct victim *v, bool must);
-/* Let go of it at full speed: it must end its call; its result, or NO_RESULT and a failure if it does not. */
-int victim_finish(struct victim *v);
-/* As victim_finish, but it may also sleep; true: it has ended. */
+/* Let go of it at full speed.  true: it has ended; false: it is asleep, or waits for what another victim has. */
 bool victim_run(struct victim *v);
+/* As victim_run, but it must end: its result, or NO_RESULT and a failure if it does not. */
+int victim_finish(struct victim *v);
+/* Whether it is stopped as the holder of this latch: then nobody may need it before the victim goes on. */
+bool victim_has(const struct victim *v, const struct latch_shm *latch);
 void victim_kill(struct victim *v);
 
 /* What was seen of the n-th victim of this point. */

@@ -54,7 +54,8 @@ START_TEST(whole_pages)
         ck_assert_int_eq(brood__pages_check(), 0);
     }
     for (int i = 0; i < 6; i++) {
-        for (size_t k = 0; k < sizes[i]; k++) ck_assert_int_eq(body(slots[i])[k], i);
+        for (size_t k = 0; k < sizes[i]; k++)
+            if (body(slots[i])[k] != i) ck_abort_msg("byte %zu of %d is %d", k, i, body(slots[i])[k]);
         ck_assert_int_eq(brood__pages_free(TABLE_BUFFER, slots[i]), 0);
         ck_assert_ptr_null(body(slots[i]));
         ck_assert_int_eq(brood__pages_free(TABLE_BUFFER, slots[i]), 0); /* nothing to free is no error */

@@ -62,7 +62,8 @@ START_TEST(has_the_size_asked_for)
     for (int i = 0; i < 8; i++) {
         size_t size;
         unsigned char *data = brood_buffer_data(buffers[i], &size);
-        for (size_t k = 0; k < size; k++) ck_assert_uint_eq(data[k], (unsigned)i);
+        for (size_t k = 0; k < size; k++)
+            if (data[k] != i) ck_abort_msg("byte %zu of %d is %d", k, i, data[k]);
         brood_test_ok(brood_buffer_free(buffers[i]));
     }
     ck_assert_uint_eq(used(), before);
@@ -418,7 +419,7 @@ START_TEST(goes_with_its_holder)
 {
     enum way way = (enum way)(_i % WAYS);
     brood_queue q = fresh(0), back = fresh(0);
-    keeps_args args = {q, back, way, _i / WAYS / MEMBERS_METHODS};
+    keeps_args args = {q, back, (int)way, _i / WAYS / MEMBERS_METHODS};
     size_t before = used();
     for (int round = 0; round < 3; round++) {
         brood_process child;

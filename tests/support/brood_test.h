@@ -24,6 +24,18 @@
 #include <brood/base.h>
 #include <check.h>
 
+/* Built with AddressSanitizer, whose own memory and processes are beyond the limits that some tests set. */
+#if defined(__SANITIZE_ADDRESS__)
+#define BROOD_TEST_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define BROOD_TEST_SANITIZED 1
+#endif
+#endif
+#ifndef BROOD_TEST_SANITIZED
+#define BROOD_TEST_SANITIZED 0
+#endif
+
 /* Seconds in which one test has to end, fixture included; CK_TIMEOUT_MULTIPLIER in the environment stretches it. */
 #define BROOD_TEST_LIMIT 30
 

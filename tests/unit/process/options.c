@@ -335,6 +335,7 @@ static BROOD_TASK(allocate, int, size_t, size)
 
 START_TEST(allocates_no_more_than_it_may)
 {
+    if (BROOD_TEST_SANITIZED) return;
     brood_process_options options = {.method = (brood_start_method)_i, .memory_limit = 256u << 20};
     struct rlimit before, after;
     getrlimit(RLIMIT_DATA, &before);

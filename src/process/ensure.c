@@ -97,18 +97,25 @@ int brood__supervisor_ensure(uint32_t *epoch)
     }
 }
 
-int brood__supervisor_request(const struct request *request, const int *fds, size_t count)
+static int send_request(const struct request *request, const int *fds, size_t count)
 {
-    int error = brood__supervisor_ensure(NULL);
-    if (error < 0) return error;
     int connection;
     pid_t peer;
     struct arena_shm *arena = brood__arena();
-    error = brood__os_connect(arena->listen_name, (size_t)arena->listen_size, &connection, &peer);
+    int error = brood__os_connect(arena->listen_name, (size_t)arena->listen_size, &connection, &peer);
     if (error < 0) return error;
     error = brood__os_send(connection, request, sizeof *request, fds, count, brood__os_deadline(arena->start_timeout));
     brood__os_close(&connection);
     return error < 0 ? error : 0;
+}
+
+int brood__supervisor_request(const struct request *request, const int *fds, size_t count)
+{
+    for (int tries = 1;; tries++) {
+        int error = brood__supervisor_ensure(NULL);
+        if (error == 0) error = send_request(request, fds, count);
+        if (error != -EPIPE || tries == STARTS) return error; /* else it died between accepting and reading */
+    }
 }
 
 void brood__supervisor_tick(void)

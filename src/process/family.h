@@ -16,8 +16,8 @@ void brood__supervisor_tick(void);
 void brood__sentinel_close_all(bool forget);
 /* Write out what stands in streams, lest a forked child writes it too. */
 void brood__flush_before_fork(void);
-/* Give up a start: end what may have come of it, and the slot. */
-void brood__process_discard(uint32_t member);
+/* Give up a start: end what may have come of it, and the slot.  true: it has not become a member, and never will. */
+bool brood__process_discard(uint32_t member);
 /* Reap the children of this process that ended, so that none stays a zombie for long. */
 void brood__reap_children(void);
 

@@ -223,15 +223,16 @@ int brood_process_free(brood_process process)
     return 0;
 }
 
-void brood__process_discard(uint32_t member)
+bool brood__process_discard(uint32_t member)
 {
     struct member_shm *m = brood__member_at(member);
     uint64_t word = atomic_load(&m->slot.word), garbage = SLOT_WORD(SLOT_GENERATION(word), SLOT_GARBAGE, 0);
-    if (SLOT_STATE(word) == SLOT_INIT && atomic_compare_exchange_strong(&m->slot.word, &word, garbage)) return;
-    if (SLOT_STATE(word) != SLOT_LIVE) return;
+    if (SLOT_STATE(word) == SLOT_INIT && atomic_compare_exchange_strong(&m->slot.word, &word, garbage)) return true;
+    if (SLOT_STATE(word) != SLOT_LIVE) return true;
     /* It came up all the same. */
     brood_process_kill((brood_process){HANDLE(TABLE_MEMBER, member, SLOT_GENERATION(word))});
     brood__member_abandon(member);
+    return false;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- looks */

@@ -218,6 +218,14 @@ static int start_by_fork(uint32_t member, const struct preparation *preparation,
     return error;
 }
 
+#define TRIES 4
+
+/* Whether the supervisor of that epoch is dead. */
+static bool was_replaced(uint32_t epoch)
+{
+    return !brood__supervisor_alive() || SUPERVISOR_EPOCH(atomic_load(&brood__arena()->supervisor.word)) != epoch;
+}
+
 static int start(brood_process *process, const brood_process_options *o, const brood_task *task, const void *arg)
 {
     static _Atomic unsigned number;
@@ -242,19 +250,24 @@ static int start(brood_process *process, const brood_process_options *o, const b
     struct process_object object = {0};
     error = describe(o, task, arg, name, directory, &preparation, &object);
     preparation.public.method = method;
-    uint32_t member = 0;
-    if (error == 0) error = brood__member_claim(name, ROLE_PROCESS, method, o->daemon, &member);
     if (error < 0) return error;
-    uint32_t generation = SLOT_GENERATION(atomic_load(&brood__member_at(member)->slot.word));
     int64_t deadline = brood__os_deadline(o->start_timeout ? o->start_timeout : brood__arena()->start_timeout);
-    error = method == BROOD_START_FORK ? start_by_fork(member, &preparation, &object, deadline)
-                                       : start_elsewhere(member, method, &preparation, &object, o, deadline);
-    if (error < 0) {
-        brood__process_discard(member);
-        return error;
+    for (int tries = 1;; tries++) {
+        uint32_t member = 0, epoch = 0;
+        error = brood__member_claim(name, ROLE_PROCESS, method, o->daemon, &member);
+        if (error < 0) return error;
+        uint32_t generation = brood__member_generation(member);
+        error = brood__supervisor_ensure(&epoch);
+        if (error == 0)
+            error = method == BROOD_START_FORK ? start_by_fork(member, &preparation, &object, deadline)
+                                               : start_elsewhere(member, method, &preparation, &object, o, deadline);
+        if (error == 0) {
+            process->id = HANDLE(TABLE_MEMBER, member, generation);
+            return 0;
+        }
+        /* The supervisor may have taken the request with it: nothing came of it, so it can be asked again. */
+        if (!brood__process_discard(member) || tries == TRIES || !was_replaced(epoch)) return error;
     }
-    process->id = HANDLE(TABLE_MEMBER, member, generation);
-    return 0;
 }
 
 int brood_process_start_task(brood_process *process, const brood_process_options *options, const brood_task *task,

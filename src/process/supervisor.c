@@ -194,7 +194,7 @@ static void ended(uint32_t index)
     brood__os_close(&w->pidfd);
     uint64_t word = atomic_load(&m->slot.word);
     if (SLOT_GENERATION(word) != w->generation) return;
-    if (w->report >= 0) report(index); /* its last words */
+    if (w->report >= 0) report(index);                                              /* its last words */
     bool killed = exit == OS_EXIT_SIGNAL && (value == SIGKILL || value == SIGTERM); /* by a stranger: not its fault */
     if (w->unreported && !killed && SLOT_STATE(word) == SLOT_INIT) tell_started(index, BROOD_ENOINIT);
     w->unreported = false;

@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * chaos.c - a family at work while a stranger kills its members: chaos [--seconds N] [--seed N] [--rate N]
+ *
+ * Four workers of a pool and four other processes ("mates") use the pool, queues, a semaphore and a lock.  A stranger,
+ * which is no member, sends SIGKILL to any of them but the first member, about ten times a second; the supervisor is
+ * one of them.  What must hold:
+ *   - each task answers once, with its result or as lost, and is run at most once;
+ *   - what a producer put is got once, in order, without a gap; what a dead consumer had taken is all that is lost;
+ *   - the units of the semaphore come back; a lock's heir is told;
+ *   - nothing stands still for long;
+ *   - the second half ends with as many bytes of the arena and descriptors in use as the first.
+ */
+#include "arena/arena.h"
+#include "os/os.h"
+
+#include <brood.h>
+#include <dirent.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    MATES = 4,
+    WORKERS = 4,
+    WINDOW = 24,
+    MOST_TASKS = 1 << 22,
+    STILL_MS = 20000,
+    LONG_MESSAGE = 40000,
+    MAP_ITEMS = 500
+};
+
+/* In a buffer of the first member's: what all look at. */
+struct stage {
+    _Atomic uint32_t stop;       /* mates end */
+    _Atomic uint64_t guarded[2]; /* equal, but while the lock is held */
+    _Atomic uint64_t rounds[MATES];
+    _Atomic uint64_t heirs;
+    _Atomic uint8_t runs[MOST_TASKS]; /* how often a task was begun */
+};
+struct company {
+    brood_pool pool;
+    brood_queue reports, orders;
+    brood_semaphore units;
+    brood_lock lock;
+    brood_buffer stage;
+};
+
+/* What the stranger sees: pids, 0 for none. */
+struct victims {
+    _Atomic int32_t pid[MATES + WORKERS + 1];
+    _Atomic uint32_t kills, supervisors, stop;
+};
+static struct victims *victims;
+
+static unsigned failures, rate = 10; /* kills a second */
+
+static void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void fail(const char *format, ...)
+{
+    va_list arguments;
+    if (failures++ < 20) {
+        va_start(arguments, format);
+        printf("  ");
+        vprintf(format, arguments);
+        printf("\n");
+        va_end(arguments);
+        fflush(stdout);
+    }
+}
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state * 0x2545f4914f6cdd1dull;
+}
+
+static int64_t now_ms(void)
+{
+    return brood__os_now() / 1000000;
+}
+
+/* ---------------------------------------------------------------------------------------------------- the members */
+
+/* A message of a mate: the first bytes of one, and all of most. */
+struct word {
+    uint32_t mate, life; /* who, and which of the processes that were this mate */
+    uint64_t number;     /* counted by that process; of an echo: the order */
+    uint64_t echo;
+};
+
+static struct stage *stage_of(brood_buffer buffer)
+{
+    return brood_buffer_data(buffer, NULL);
+}
+
+BROOD_TASK(square, uint64_t, uint64_t, number, brood_buffer, stage)
+{
+    atomic_fetch_add(&stage_of(stage)->runs[number], (uint8_t)1);
+    if (number % 7 == 0) brood__os_nap((int64_t)(number % 5) * 300 * 1000);
+    return number * number;
+}
+
+BROOD_TASK(cube, uint64_t, uint64_t, number)
+{
+    if (number % 50 == 0) brood__os_nap(200 * 1000);
+    return number * number * number;
+}
+
+static void use_lock(const struct company *c, struct stage *stage, uint64_t *state)
+{
+    int got = brood_lock_acquire(c->lock, BROOD_FOREVER);
+    if (got == BROOD_EOWNERDEAD) {
+        atomic_store(&stage->guarded[1], atomic_load(&stage->guarded[0]));
+        atomic_fetch_add(&stage->heirs, 1u);
+    } else if (got < 0 || atomic_load(&stage->guarded[0]) != atomic_load(&stage->guarded[1])) {
+        _exit(90);
+    }
+    atomic_fetch_add(&stage->guarded[0], 1u);
+    if (next_random(state) % 4 == 0) brood__os_nap(100 * 1000);
+    atomic_fetch_add(&stage->guarded[1], 1u);
+    if (brood_lock_release(c->lock) < 0) _exit(91);
+}
+
+static void say(const struct company *c, const struct word *word, bool at_length)
+{
+    static char text[LONG_MESSAGE];
+    memcpy(text, word, sizeof *word);
+    int error = brood_queue_put(c->reports, text, at_length ? sizeof text : sizeof *word, BROOD_FOREVER);
+    if (error < 0) _exit(92);
+}
+
+BROOD_TASK(mate, int, struct company, c, uint32_t, index, uint32_t, life)
+{
+    struct stage *stage = stage_of(c.stage);
+    uint64_t state = (uint64_t)life * 1000003 + index * 7919 + 17, number = 0;
+    struct word word = {.mate = index, .life = life};
+    while (!atomic_load(&stage->stop)) {
+        struct word order;
+        switch (next_random(&state) % 4) {
+        case 0: use_lock(&c, stage, &state); break;
+        case 1:
+            if (brood_semaphore_acquire(c.units, BROOD_FOREVER) < 0) return 93;
+            if (next_random(&state) % 4 == 0) brood__os_nap(100 * 1000);
+            if (brood_semaphore_release(c.units) < 0) return 94;
+            break;
+        case 2:
+            if (brood_queue_get_value(c.orders, &order, 20) == 0) {
+                word.number = number++;
+                word.echo = order.number + 1;
+                say(&c, &word, next_random(&state) % 16 == 0);
+                word.echo = 0;
+            }
+            break;
+        default:
+            word.number = number++;
+            say(&c, &word, next_random(&state) % 16 == 0);
+            break;
+        }
+        atomic_fetch_add(&stage->rounds[index], 1u);
+    }
+    return 0;
+}
+
+/* ---------------------------------------------------------------------------------------------------- the stranger */
+
+/* Whether the pid is still a process of this program. */
+static bool is_ours(pid_t pid)
+{
+    char link[64], mine[512], its[512];
+    snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
+    ssize_t a = readlink("/proc/self/exe", mine, sizeof mine), b = readlink(link, its, sizeof its);
+    return a > 0 && a == b && memcmp(mine, its, (size_t)a) == 0;
+}
+
+static _Noreturn void be_stranger(uint64_t seed)
+{
+    uint64_t state = seed * 2654435769u + 1;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    while (!atomic_load(&victims->stop)) {
+        brood__os_nap((int64_t)(next_random(&state) % (2000000 / rate)) * 1000);
+        uint32_t who = (uint32_t)(next_random(&state) % (MATES + WORKERS + 1));
+        pid_t pid = atomic_load(&victims->pid[who]);
+        if (pid <= 1 || !is_ours(pid) || kill(pid, SIGKILL) < 0) continue;
+        atomic_fetch_add(&victims->kills, 1u);
+        if (who == MATES + WORKERS) atomic_fetch_add(&victims->supervisors, 1u);
+    }
+    _exit(0);
+}
+
+static pid_t start_stranger(uint64_t seed)
+{
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) be_stranger(seed);
+    if (pid < 0) exit(EXIT_FAILURE);
+    return pid;
+}
+
+/* ------------------------------------------------------------------------------------------------- the first member */
+
+/* What the first member knows of each mate and each task. */
+static struct {
+    brood_process process;
+    bool there;
+    uint32_t life;
+    uint64_t heard; /* of this life: the number that comes next */
+} mates[MATES];
+static struct company company;
+static struct stage *stage;
+static brood_future window[WINDOW];
+static uint64_t numbers[WINDOW];
+static bool open_tasks[WINDOW];
+static uint64_t next_task, orders_put, echoes, reports_got, tasks_done, tasks_lost, deaths_of_mates;
+static uint64_t maps, items_lost;
+static int64_t last_progress;
+
+static void start_mate(uint32_t i)
+{
+    mate_args args = {company, i, ++mates[i].life};
+    int error = brood_process_start(&mates[i].process, NULL, mate, &args);
+    mates[i].heard = 0;
+    mates[i].there = error == 0;
+    if (error < 0) fail("a mate can't be started: %s (%s)", brood_error_name(error), brood_error_detail());
+    atomic_store(&victims->pid[i], mates[i].there ? brood_process_pid(mates[i].process) : 0);
+}
+
+/* Every message of a producer once and in its order. */
+static void hear(const struct word *word)
+{
+    reports_got++;
+    last_progress = now_ms();
+    if (word->echo) echoes++;
+    if (word->mate >= MATES || word->life > mates[word->mate].life) {
+        fail("a report of nobody");
+        return;
+    }
+    if (word->life != mates[word->mate].life) return; /* of one who is dead and was counted to its end */
+    if (word->number != mates[word->mate].heard)
+        fail("mate %u/%u: report %llu comes where %llu should", word->mate, word->life,
+             (unsigned long long)word->number, (unsigned long long)mates[word->mate].heard);
+    mates[word->mate].heard = word->number + 1;
+}
+
+static void listen(void)
+{
+    static char text[LONG_MESSAGE];
+    size_t size;
+    int error;
+    while ((error = brood_queue_get(company.reports, text, sizeof text, &size, 0)) == 0) {
+        struct word word;
+        memcpy(&word, text, sizeof word);
+        hear(&word);
+    }
+    if (error != BROOD_EAGAIN) fail("reports: %s", brood_error_name(error));
+}
+
+static void look_after(uint32_t i, bool again)
+{
+    int code = 0, error;
+    if (!mates[i].there) {
+        if (again) start_mate(i);
+        return;
+    }
+    error = brood_process_join(mates[i].process, 0, &code);
+    if (error == BROOD_EAGAIN) return;
+    if (error < 0) fail("join: %s", brood_error_name(error));
+    atomic_store(&victims->pid[i], 0);
+    listen(); /* all that it put */
+    mates[i].there = false;
+    if (code == -SIGKILL || code == BROOD_EXIT_UNKNOWN)
+        deaths_of_mates++;
+    else if (code != 0)
+        fail("a mate ended with %d", code);
+    error = brood_process_free(mates[i].process);
+    if (error < 0) fail("process_free: %s", brood_error_name(error));
+    if (again) start_mate(i);
+}
+
+static void give_task(unsigned slot)
+{
+    if (next_task >= MOST_TASKS) return;
+    square_args args = {next_task, company.stage};
+    int error = brood_pool_submit(company.pool, &window[slot], square, &args);
+    if (error < 0) {
+        fail("submit: %s (%s)", brood_error_name(error), brood_error_detail());
+        return;
+    }
+    numbers[slot] = next_task++;
+    open_tasks[slot] = true;
+}
+
+/* true: it has answered. */
+static bool take_answer(unsigned slot)
+{
+    uint64_t result = 0, number = numbers[slot];
+    brood_outcome outcome;
+    int error = brood_future_get(window[slot], &result, 0, &outcome);
+    if (error == BROOD_EAGAIN) return false;
+    uint8_t runs = atomic_load(&stage->runs[number]);
+    if (error == 0) {
+        tasks_done++;
+        if (result != number * number) fail("task %llu has a wrong result", (unsigned long long)number);
+        if (runs != 1) fail("task %llu is done and was run %u times", (unsigned long long)number, runs);
+    } else if (error == BROOD_ELOST) {
+        tasks_lost++;
+        if (runs > 1) fail("task %llu is lost and was run %u times", (unsigned long long)number, runs);
+    } else {
+        fail("task %llu: %s (%s)", (unsigned long long)number, brood_error_name(error), brood_error_detail());
+    }
+    error = brood_future_free(window[slot]);
+    if (error < 0) fail("future_free: %s", brood_error_name(error));
+    open_tasks[slot] = false;
+    last_progress = now_ms();
+    return true;
+}
+
+/* A map: each item once, and all that are not lost are there. */
+static void run_map(void)
+{
+    static uint64_t in[MAP_ITEMS], out[MAP_ITEMS];
+    static int codes[MAP_ITEMS];
+    brood_report report;
+    for (uint64_t i = 0; i < MAP_ITEMS; i++) {
+        in[i] = i + maps;
+        out[i] = 0;
+    }
+    int error = brood_pool_map_with(company.pool, cube, in, out, MAP_ITEMS, .report = &report, .codes = codes);
+    size_t lost = 0;
+    maps++;
+    for (uint64_t i = 0; i < MAP_ITEMS; i++) {
+        lost += codes[i] == BROOD_ELOST;
+        if (codes[i] != 0 && codes[i] != BROOD_ELOST)
+            fail("item %llu: %s", (unsigned long long)i, brood_error_name(codes[i]));
+        if (codes[i] == 0 && out[i] != in[i] * in[i] * in[i])
+            fail("item %llu has a wrong result", (unsigned long long)i);
+    }
+    if (error != (lost ? BROOD_ELOST : 0) || report.lost != lost || report.done + lost != MAP_ITEMS)
+        fail("map: %s (%s); %zu done, %zu lost, %zu codes say lost", brood_error_name(error), brood_error_detail(),
+             report.done, report.lost, lost);
+    items_lost += lost;
+    last_progress = now_ms();
+}
+
+static void turn(bool again)
+{
+    pid_t pids[WORKERS];
+    int n = brood_pool_workers(company.pool, pids, WORKERS);
+    for (int i = 0; i < WORKERS; i++) atomic_store(&victims->pid[MATES + i], again && i < n ? pids[i] : 0);
+    atomic_store(&victims->pid[MATES + WORKERS], again ? atomic_load(&brood__arena()->supervisor.pid) : 0);
+    listen();
+    for (uint32_t i = 0; i < MATES; i++) look_after(i, again);
+    for (unsigned i = 0; i < WINDOW; i++)
+        if ((!open_tasks[i] || take_answer(i)) && again) give_task(i);
+    static unsigned turns;
+    if (again && ++turns % 64 == 0) run_map();
+    while (again && orders_put < next_task) {
+        struct word order = {.number = orders_put};
+        if (brood_queue_put_value(company.orders, &order, 0) < 0) break;
+        orders_put++;
+    }
+}
+
+static bool all_over(void)
+{
+    for (unsigned i = 0; i < WINDOW; i++)
+        if (open_tasks[i]) return false;
+    for (unsigned i = 0; i < MATES; i++)
+        if (mates[i].there) return false;
+    return true;
+}
+
+/* Turn until the time is over, or, at last, until all have answered and ended. */
+static void play(int64_t ms, bool again)
+{
+    int64_t until = now_ms() + ms;
+    last_progress = now_ms();
+    while (again ? now_ms() < until : !all_over()) {
+        turn(again);
+        brood__os_nap(200 * 1000);
+        if (now_ms() - last_progress < STILL_MS) continue;
+        fail("nothing has moved for %d ms: supervisor word %llx", STILL_MS,
+             (unsigned long long)atomic_load(&brood__arena()->supervisor.word));
+        for (unsigned i = 0; i < WINDOW; i++)
+            if (open_tasks[i])
+                printf("    task %llu: %d\n", (unsigned long long)numbers[i], brood_future_done(window[i]));
+        for (unsigned i = 0; i < MATES; i++)
+            if (mates[i].there)
+                printf("    mate %u/%u, pid %d\n", i, mates[i].life, (int)brood_process_pid(mates[i].process));
+        return;
+    }
+}
+
+static unsigned count_descriptors(pid_t pid)
+{
+    char path[64];
+    unsigned n = 0;
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    DIR *directory = opendir(path);
+    while (directory && readdir(directory)) n++;
+    if (directory) closedir(directory);
+    return n;
+}
+
+/* What is left in use, when all are out of everything: the garbage of the dead is taken apart by claims, so claim. */
+struct balance {
+    size_t bytes;
+    unsigned mine, supervisors;
+};
+static struct balance balance(void)
+{
+    enum { MANY = 2048 };
+    static brood_buffer buffers[MANY];
+    struct balance b = {0, 0, 0};
+    int n = 0;
+    while (n < MANY && brood_buffer_new(&buffers[n], 1, NULL) == 0) n++;
+    while (n > 0) brood_buffer_free(buffers[--n]);
+    brood_arena_usage(&b.bytes, NULL);
+    b.mine = count_descriptors(getpid());
+    b.supervisors = count_descriptors(atomic_load(&brood__arena()->supervisor.pid));
+    return b;
+}
+
+static void check_stage(void)
+{
+    int value = -1;
+    int64_t until = now_ms() + 5000;
+    struct word order;
+    while ((value = brood_semaphore_value(company.units)) != 2 && now_ms() < until) brood__os_nap(1000 * 1000);
+    if (value != 2) fail("the semaphore has %d units, not 2", value);
+    int got = brood_lock_acquire(company.lock, 5000);
+    if (got == BROOD_EOWNERDEAD)
+        atomic_store(&stage->guarded[1], atomic_load(&stage->guarded[0]));
+    else if (got < 0)
+        fail("the lock: %s", brood_error_name(got));
+    if (atomic_load(&stage->guarded[0]) != atomic_load(&stage->guarded[1])) fail("what the lock guards is half done");
+    if (got == 0 || got == BROOD_EOWNERDEAD) brood_lock_release(company.lock);
+    uint64_t left = 0;
+    while (brood_queue_get_value(company.orders, &order, 0) == 0) left++;
+    if (orders_put < left + echoes || orders_put - left - echoes > deaths_of_mates)
+        fail("%llu orders, %llu left, %llu echoes, %llu deaths", (unsigned long long)orders_put,
+             (unsigned long long)left, (unsigned long long)echoes, (unsigned long long)deaths_of_mates);
+    orders_put = echoes = 0;
+}
+
+static void half(int seconds, uint64_t seed)
+{
+    atomic_store(&stage->stop, 0u);
+    atomic_store(&victims->stop, 0u);
+    next_task = 0;
+    memset(stage->runs, 0, sizeof stage->runs);
+    uint64_t before = tasks_done;
+    play(300, true);
+    pid_t stranger = start_stranger(seed);
+    play((int64_t)seconds * 1000, true);
+    atomic_store(&victims->stop, 1u);
+    waitpid(stranger, NULL, 0);
+    atomic_store(&stage->stop, 1u);
+    play(0, false);
+    listen();
+    if (tasks_done - before < (uint64_t)seconds * 10)
+        fail("only %llu tasks in a half", (unsigned long long)(tasks_done - before));
+    if (all_over()) check_stage();
+    deaths_of_mates = 0;
+}
+
+int main(int argc, char **argv)
+{
+    int seconds = 60, quiet = 0;
+    uint64_t seed = (uint64_t)brood__os_now();
+    static const struct option options[] = {{"seconds", required_argument, NULL, 's'},
+                                            {"seed", required_argument, NULL, 'r'},
+                                            {"rate", required_argument, NULL, 'k'},
+                                            {NULL, 0, NULL, 0}};
+    BROOD_INIT(&argc, &argv);
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (c == 's') seconds = atoi(optarg);
+        if (c == 'r') seed = strtoull(optarg, NULL, 0);
+        if (c == 'k') rate = (unsigned)atoi(optarg);
+        quiet |= c == '?';
+    }
+    if (quiet || seconds < 2 || rate < 1 || rate > 1000) return 2;
+    printf("chaos: seed %llu\n", (unsigned long long)seed);
+    fflush(stdout);
+    victims = mmap(NULL, sizeof *victims, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *memory;
+    brood_pool_options pool_options = {.workers = WORKERS};
+    brood_queue_options queue_options = {.capacity = 4096};
+    if (victims == MAP_FAILED || brood_buffer_new(&company.stage, sizeof(struct stage), &memory) < 0 ||
+        brood_pool_new(&company.pool, &pool_options) < 0 || brood_queue_new(&company.reports, NULL) < 0 ||
+        brood_queue_new(&company.orders, &queue_options) < 0 || brood_semaphore_new(&company.units, 2, NULL) < 0 ||
+        brood_lock_new(&company.lock) < 0) {
+        printf("chaos: can't begin: %s\n", brood_error_detail());
+        return 1;
+    }
+    memset(memory, 0, sizeof(struct stage));
+    stage = memory;
+
+    half(seconds / 2, seed);
+    struct balance first = balance();
+    half(seconds - seconds / 2, seed + 1);
+    struct balance second = balance();
+    if (second.bytes > first.bytes + first.bytes / 16)
+        fail("%zu bytes of the arena in use after the first half, %zu after the second", first.bytes, second.bytes);
+    if (second.mine > first.mine + 2)
+        fail("%u descriptors after the first half, %u after the second", first.mine, second.mine);
+    if (second.supervisors > first.supervisors + 4)
+        fail("the supervisor has %u descriptors after the first half, %u after the second", first.supervisors,
+             second.supervisors);
+
+    printf("chaos: %u kills (%u supervisors), %llu tasks done, %llu lost, %llu maps, %llu items lost, %llu reports, "
+           "%llu heirs of the lock\n",
+           atomic_load(&victims->kills), atomic_load(&victims->supervisors), (unsigned long long)tasks_done,
+           (unsigned long long)tasks_lost, (unsigned long long)maps, (unsigned long long)items_lost,
+           (unsigned long long)reports_got, (unsigned long long)atomic_load(&stage->heirs));
+    int64_t start = now_ms();
+    int error = brood_pool_free(company.pool);
+    if (error < 0) fail("pool_free: %s", brood_error_name(error));
+    error = brood_fini();
+    if (error < 0) fail("fini: %s", brood_error_name(error));
+    if (now_ms() - start > 5000) fail("the end took %lld ms", (long long)(now_ms() - start));
+    printf("chaos: %u points, %u failures\n", atomic_load(&victims->kills), failures);
+    return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -3,7 +3,9 @@
 #include "family.h"
 
 #include "arena/member.h"
+#include "call/module.h"
 #include "process/repair.h"
+#include "process/supervisor.h"
 #include "scene.h"
 
 #include <fcntl.h>
@@ -131,6 +133,9 @@ void bury_begin(uint32_t member)
 void bury_end(uint32_t member)
 {
     struct member_shm *m = brood__member_at(member);
+    for (const struct area *const *area = brood__areas; *area; area++)
+        if ((*area)->ended) (*area)->ended(member);
+    atomic_store(&brood__arena()->supervisor.looks_at, 0);
     atomic_store(&m->repaired, 1);
     atomic_store(&m->released, 1);
     brood__member_collect(member);
@@ -306,7 +311,7 @@ static uint64_t pages_in_use(void)
             const struct slot_shm *slot = brood__slot_at(t, i);
             enum slot_state state = SLOT_STATE(atomic_load(&slot->word));
             if (slot->body == 0) continue;
-            if (state == SLOT_FREE) fail("free slot %u of table %u has a body", i, t);
+            if (state == SLOT_FREE && t != TABLE_POOL) fail("free slot %u of table %u has a body", i, t);
             if (state != SLOT_GARBAGE) continue;
             pages -= (uint32_t)(words[(slot->body - brood__arena()->pages.heap) / PAGE_SIZE].word >> 32 & 0x7fffffff);
         }
@@ -321,10 +326,16 @@ void family_check(void)
     if (failing()) return; /* someone may be stuck inside: don't join them */
     expect_is(brood__pages_check(), 0);
     expect_is(pages_in_use(), pages_at_start);
-    for (enum table t = TABLE_MEMBER; t < TABLE_COUNT; t++) {
+    for (enum table t = TABLE_MEMBER; t < TABLE_MODULE; t++) {
         unsigned slots = slots_in_use(t) - (t == TABLE_MEMBER ? mates_alive() : 0);
         if (slots != slots_at_start[t]) fail("table %u has %u slots in use, not %u", t, slots, slots_at_start[t]);
     }
+}
+
+void family_is_well(void)
+{
+    pages_at_start = pages_in_use();
+    for (enum table t = TABLE_MEMBER; t < TABLE_MODULE; t++) slots_at_start[t] = slots_in_use(t);
 }
 
 void family_begin(void)
@@ -336,13 +347,13 @@ void family_begin(void)
     if (brood__arena_create(ARENA_BYTES) < 0 || brood__os_robust_prepare() < 0 || brood__member_found() < 0)
         give_up("family");
     me = *brood__self;
-    pages_at_start = 0;
-    for (enum table t = TABLE_MEMBER; t < TABLE_COUNT; t++) slots_at_start[t] = slots_in_use(t);
+    family_is_well();
 }
 
 void family_end(void)
 {
     for (unsigned i = 0; i < MATES; i++)
         if (mates[i].pid != 0) proc_kill(&mates[i]);
+    brood__module_forget();
     brood__arena_detach();
 }

@@ -82,6 +82,8 @@ void mate_ends(unsigned i);
 
 /* What must be so between points: nobody is inside anything and nothing has leaked; says so by fail(). */
 void family_check(void);
+/* What is there now, without mates, is not leaked. */
+void family_is_well(void);
 /* How many slots of a table are neither free nor garbage. */
 unsigned slots_in_use(enum table table);
 /* Let the next claim in this table find its lowest garbage slot, if there is one. */

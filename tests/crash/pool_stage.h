@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool_stage.h - a pool without a supervisor: members of the harness's family are its workers.
+ *
+ * A worker takes one task and leaves, or, in a pool for maps, works until the pool is closed.
+ */
+#ifndef CRASH_POOL_STAGE_H
+#define CRASH_POOL_STAGE_H
+
+#include "pool/pool.h"
+#include "scene.h"
+
+enum { ITEMS = 6, SEATS = 3 };
+
+/* The pool of this point, owned by this process, and its end: what it had is given back. */
+brood_pool new_pool(bool for_maps);
+void pool_ends(brood_pool pool);
+struct pool_shm *pool_at(brood_pool pool);
+/* No more work: workers without any leave. */
+void pool_close(brood_pool pool);
+/* This process sits here as a worker from now on; its deed is `work`. */
+void takes_seat(brood_pool pool, unsigned seat, const struct proc *p);
+deed_fn work;
+
+/*
+ * Deeds.  order.id: the pool.  submit: order.number: LARGE or 0; order.made: the future's serial.
+ * get, free_future: order.number: the future's serial.  A right answer is 0.
+ * map: ITEMS items in chunks of two at most; order.made: REPORT of done, failed and lost; a wrong result is WRONG.
+ */
+deed_fn submit, get, free_future, map;
+#define LARGE 1u
+#define WRONG (-100002)
+#define REPORT(done, failed, lost) ((uint64_t)(done) | (uint64_t)(failed) << 8 | (uint64_t)(lost) << 16)
+
+/* Submit a task from here: its serial.  How many task slots are in this state. */
+uint64_t submit_here(brood_pool pool, bool large);
+unsigned tasks_in(brood_pool pool, enum task_state state);
+enum task_state task_state(brood_pool pool, uint64_t serial);
+/* How often the item (a task: 0) was begun, at this point; the largest of all. */
+unsigned times_run(unsigned item);
+
+#endif

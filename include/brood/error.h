@@ -57,7 +57,7 @@ BROOD_BEGIN
  */
 BROOD_API const char *brood_strerror(int code);
 
-/* The name of a code, as "BROOD_ELOST" or "EPERM"; "unknown" for a number that is no code.  As brood_strerror. */
+/* The name of a code: "BROOD_ELOST", "EXDEV" for an errno without a row, "0", "unknown".  As brood_strerror. */
 BROOD_API const char *brood_error_name(int code);
 
 /*

@@ -72,7 +72,8 @@ BROOD_API int brood_pool_new(brood_pool *pool, const brood_pool_options *options
  * out[i] = task(in[i]) for 0 <= i < n, in the pool's workers.  in or out is NULL for a task without argument or result.
  * Arrays that lie in a brood_buffer are used where they are; others are copied in and out.
  * 0: all done.  BROOD_ELOST, BROOD_EFAILED: some were not (lost wins); all others are, and out has their results; the
- * output of an item that was not done is as it was, or zero.  BROOD_ETIMEDOUT: no item runs any more.  BROOD_ECLOSED: the
+ * output of an item that was not done is as it was, or zero.  BROOD_ETIMEDOUT: items that have not begun never will;
+ * those that run go on, and their results are dropped, unless out lies in a buffer.  BROOD_ECLOSED: the
  * pool is closed.  BROOD_EARENA, BROOD_ESTALE, BROOD_ENOTMEMBER, and the errors of workers that can't start.
  * Each item runs at most once.
  */
@@ -103,8 +104,8 @@ BROOD_API int brood_map_wait(brood_map map, int timeout, brood_report *report);
  * Hand one call of task to the pool.  0: *future is the caller's until brood_future_free.  BROOD_EAGAIN: max_pending
  * tasks are open.  BROOD_ECLOSED, BROOD_EARENA, BROOD_ESTALE, BROOD_ENOTMEMBER, errors of start.  Never blocks.
  */
-#define brood_pool_submit(pool, future, task, arg) \
-    brood_pool_submit_task(pool, future, BROOD_TASK_OF(task), BROOD__IN(task, arg))
+#define brood_pool_submit(pool, future, task, ...) \
+    brood_pool_submit_task(pool, future, BROOD_TASK_OF(task), BROOD__IN(task, (__VA_ARGS__)))
 BROOD_API int brood_pool_submit_task(brood_pool pool, brood_future *future, const brood_task *task, const void *arg);
 
 /*

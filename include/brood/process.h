@@ -61,8 +61,8 @@ BROOD_BEGIN
  * Thread-safe; not async-signal-safe; may start the supervisor.
  * If the caller dies inside, the child is ended.
  */
-#define brood_process_start(process, options, task, arg) \
-    brood_process_start_task(process, options, BROOD_TASK_OF(task), BROOD__IN(task, arg))
+#define brood_process_start(process, options, task, ...) \
+    brood_process_start_task(process, options, BROOD_TASK_OF(task), BROOD__IN(task, (__VA_ARGS__)))
 BROOD_API int brood_process_start_task(brood_process *process, const brood_process_options *options,
                                        const brood_task *task, const void *arg);
 
@@ -82,6 +82,7 @@ BROOD_API int brood_process_exit_code(brood_process process);
 /* 1 while it runs, 0 after; BROOD_ESTALE. */
 BROOD_API int brood_process_is_alive(brood_process process);
 
+/* Its pid; BROOD_ESTALE, BROOD_ENOTMEMBER: a negative number, which kill(2) would take for a process group. */
 BROOD_API pid_t brood_process_pid(brood_process process);
 
 /* Copies its name, cut to capacity-1 bytes.  0, BROOD_ESTALE. */

@@ -13,7 +13,8 @@
  *     BROOD_TASK(shout, brood_bytes, brood_bytes, text) { ... }   bytes of any length, both ways
  *
  * A type is any C type without pointers: it is copied as bytes.  Handles (brood_queue, brood_lock, ...) are such
- * values and may stand in structs.  A task with several parameters takes at most six.
+ * values and may stand in structs.  A task with several parameters takes at most six.  The record is the file's own: for
+ * a task that several files name, put `static BROOD_TASK(...)` into a header.
  */
 #ifndef BROOD_TASK_H
 #define BROOD_TASK_H

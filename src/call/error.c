@@ -52,13 +52,8 @@ const char *brood_strerror(int code)
 
 const char *brood_error_name(int code)
 {
-    const char *name = NULL;
-    if (system_code(code)) {
-        name = strerrorname_np(-code);
-    } else {
-        const struct row *row = find(code);
-        if (row) name = row->name;
-    }
+    const struct row *row = find(code);
+    const char *name = row ? row->name : system_code(code) ? strerrorname_np(-code) : code == 0 ? "0" : NULL;
     return name ? name : "unknown";
 }
 

@@ -13,9 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A future's serial: slot:24 | serial:32. */
-#define FUTURE(slot, serial) ((uint64_t)(slot) << 32 | (uint64_t)(serial))
-#define FUTURE_SLOT(serial) ((uint32_t)((serial) >> 32))
+/* A future's serial: slot + 1 | serial:32; 0 is none. */
+#define FUTURE(slot, serial) (((uint64_t)(slot) + 1) << 32 | (uint64_t)(serial))
+#define FUTURE_SLOT(serial) ((uint32_t)((serial) >> 32) - 1u)
 #define FUTURE_SERIAL(serial) ((uint32_t)(serial))
 
 static bool swap(struct task_shm *t, uint64_t *seen, uint64_t to)

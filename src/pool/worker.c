@@ -7,6 +7,7 @@
 
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,6 +82,7 @@ int brood__worker_run(const brood_task *initializer, const void *arg, size_t arg
             continue;
         }
         brood__os_announce(NULL);
+        fflush(stdout); /* a worker may be ended at any time after this */
         items += (uint32_t)ran;
         atomic_store_explicit(&seat->items, items, memory_order_relaxed);
         if (most && items >= most) break;

@@ -21,7 +21,7 @@ enum hello_kind { HELLO_SUPERVISOR, HELLO_PROCESS };
 struct hello {
     uint64_t magic;
     uint32_t kind;
-    uint32_t member; /* the slot of the process; for a supervisor its epoch */
+    uint32_t member;     /* the slot of the process; for a supervisor its epoch */
     uint32_t generation; /* of that slot: by the time it comes up, the slot may be another start's */
     uint32_t stdio;
     uint32_t method;

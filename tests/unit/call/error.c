@@ -23,7 +23,7 @@ START_TEST(knows_each_code)
     for (size_t i = 0; i < ROWS; i++) {
         char own[64];
         snprintf(own, sizeof own, "BROOD_%s", rows[i].name);
-        ck_assert_str_eq(brood_error_name(rows[i].code), rows[i].code > -9000 ? rows[i].name : own);
+        ck_assert_str_eq(brood_error_name(rows[i].code), own);
         ck_assert_str_eq(brood_strerror(rows[i].code), rows[i].text);
     }
 }
@@ -53,7 +53,7 @@ START_TEST(answers_any_number)
         ck_assert_str_eq(brood_error_name(others[i]), "unknown");
         ck_assert_str_eq(brood_strerror(others[i]), "unknown error");
     }
-    ck_assert_str_eq(brood_error_name(0), "unknown");
+    ck_assert_str_eq(brood_error_name(0), "0");
     ck_assert_str_eq(brood_strerror(0), "success");
 }
 END_TEST

@@ -86,7 +86,8 @@ START_TEST(none_is_left_by_the_end)
     brood_process others[3];
     start_sleeper();
     for (int i = 0; i < 3; i++)
-        brood_test_ok(brood_process_start(&others[i], &(brood_process_options){.daemon = true}, wait_for_event, &event));
+        brood_test_ok(
+            brood_process_start(&others[i], &(brood_process_options){.daemon = true}, wait_for_event, &event));
     brood_test_ok(brood_process_kill(process)); /* or the family's end would wait for it */
     brood_test_ok(brood_process_join(process, 5000, NULL));
     kill_supervisor();

@@ -448,6 +448,8 @@ int brood__ring_get(struct queue_shm *q, uint64_t id, struct sink *sink, int tim
     if (result == BROOD_EAGAIN && q->polled) { /* quiet the bell, arm it, look once more */
         brood__bell_arm(id);
         result = get(q, id, sink, 0);
+        /* What came in between had its ring, and that is drained: other threads that read the descriptor wait for it. */
+        if (result != BROOD_EAGAIN) brood__bell_ring(id);
     }
     brood__os_announce(announced);
     return result == BROOD_EAGAIN ? brood__not_now(timeout) : result;

@@ -183,7 +183,7 @@ struct item {
 };
 
 /* Nobody in between: a batch is eight in a row, and what is visible is whole batches. */
-BROOD_TASK(puts_batches, int, brood_queue, q, uint32_t, producer, uint32_t, count, brood_event, go)
+BROOD_TASK(puts_batches, int, brood_queue, q, uint32_t, producer, uint32_t, count, bool, stay, brood_event, go)
 {
     struct item items[BATCH];
     brood_bytes batch[BATCH];
@@ -195,6 +195,7 @@ BROOD_TASK(puts_batches, int, brood_queue, q, uint32_t, producer, uint32_t, coun
         }
         MUST(brood_queue_put_batch(q, batch, BATCH, PATIENCE) == (int)BATCH);
     }
+    while (stay) pause();
     return 0;
 }
 
@@ -210,7 +211,8 @@ START_TEST(is_seen_whole)
     uint32_t next[PRODUCERS] = {0};
     brood_test_ok(brood_event_new(&go));
     for (uint32_t i = 0; i < PRODUCERS; i++)
-        members_start(&children[i], members_methods[_i], puts_batches, (&(puts_batches_args){q, i, BATCHES, go}));
+        members_start(&children[i], members_methods[_i], puts_batches,
+                      (&(puts_batches_args){q, i, BATCHES, false, go}));
     brood_test_ok(brood_event_set(go));
     for (uint32_t total = 0; total < PRODUCERS * BATCHES * BATCH;) {
         ck_assert_int_eq(brood_queue_size(q) % (int)BATCH, 0);
@@ -233,9 +235,10 @@ START_TEST(is_seen_whole)
 }
 END_TEST
 
-/* Killed in full flight: whole batches only. */
+/* Killed in full flight: whole batches only.  There is room for all of them, so that none is put in parts. */
 START_TEST(of_the_dead_is_whole)
 {
+    enum { ROOM = (16 << 20) / (BATCH * 24) - 1 };
     brood_queue q = fresh(0, 16u << 20);
     brood_event go;
     brood_test_ok(brood_event_new(&go));
@@ -244,7 +247,7 @@ START_TEST(of_the_dead_is_whole)
         brood_process child;
         struct item item;
         uint32_t n = 0;
-        members_start(&child, members_methods[_i], puts_batches, (&(puts_batches_args){q, 0, UINT32_MAX, go}));
+        members_start(&child, members_methods[_i], puts_batches, (&(puts_batches_args){q, 0, ROOM, true, go}));
         for (;; n++) {
             int code = brood_queue_get_value(q, &item, n < 100 ? PATIENCE : 0);
             if (code == BROOD_EAGAIN) break;

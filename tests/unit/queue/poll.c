@@ -437,6 +437,27 @@ START_TEST(threads_share_one)
 }
 END_TEST
 
+/* One may look in vain just before the end and quiet the descriptor just after it: the other must hear of it still. */
+START_TEST(threads_all_hear_of_the_end)
+{
+    uint64_t value = 1;
+    for (int round = 0; round < 300; round++) {
+        pthread_t threads[3];
+        common = fresh();
+        descriptor(common);
+        for (int i = 0; i < 3; i++) ck_assert_int_eq(pthread_create(&threads[i], NULL, poll_in_thread, NULL), 0);
+        for (int i = 0; i < round % 10; i++) brood_test_ok(brood_queue_put_value(common, &value, 0));
+        brood_test_ok(brood_queue_close(common));
+        for (int i = 0; i < 3; i++) {
+            void *result;
+            pthread_join(threads[i], &result);
+            ck_assert_ptr_eq(result, &common);
+        }
+        brood_test_ok(brood_queue_free(common));
+    }
+}
+END_TEST
+
 static volatile sig_atomic_t put_count, got_count, wrong;
 
 static void use_in_handler(int signal)
@@ -501,6 +522,7 @@ static Suite *poll_suite(void)
     tcase_add_loop_test(deaths, dead_listeners_are_no_matter, 0, MEMBERS_METHODS);
     TCase *inner = brood_test_case(suite, "threads and signals");
     tcase_add_test(inner, threads_share_one);
+    tcase_add_test(inner, threads_all_hear_of_the_end);
     tcase_add_test(inner, signal_handlers_may_try);
     return suite;
 }

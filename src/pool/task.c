@@ -324,7 +324,7 @@ int brood_future_free(brood_future future)
 int brood_pool_apply_task(brood_pool pool, const brood_task *task, const void *arg, void *result, int timeout,
                           brood_outcome *outcome)
 {
-    brood_future future;
+    brood_future future = {0, 0};
     int error = brood_pool_submit_task(pool, &future, task, arg);
     if (error < 0) return error;
     error = brood_future_get(future, task->flags & BROOD_TASK_RESULT_BYTES ? NULL : result, timeout, outcome);

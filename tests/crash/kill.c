@@ -9,6 +9,7 @@
  *   --list       the names; SCENE is one of them, or the part before its slash
  *   --all        every turn of every loop, and ten times as many cuts of pairs
  *   --sample N   N cuts of each scene
+ *   --stop       a scene ends at its first failure
  *   --at K[,K[,N]]  this one cut, as a failure names it
  *   --seed N     for the choice of samples
  *   --jobs N     scenes at once; default: one for each processor
@@ -121,7 +122,8 @@ static void run_all(unsigned jobs)
 
 static int usage(const char *name)
 {
-    fprintf(stderr, "usage: %s [--list] [--all] [--sample N] [--at K[,K[,N]]] [--seed N] [--jobs N] [SCENE...]\n",
+    fprintf(stderr,
+            "usage: %s [--list] [--all] [--sample N] [--stop] [--at K[,K[,N]]] [--seed N] [--jobs N] [SCENE...]\n",
             name);
     return 2;
 }
@@ -129,16 +131,22 @@ static int usage(const char *name)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"list", no_argument, NULL, 'l'},         {"all", no_argument, NULL, 'a'},
-        {"sample", required_argument, NULL, 'n'}, {"at", required_argument, NULL, 't'},
-        {"seed", required_argument, NULL, 's'},   {"jobs", required_argument, NULL, 'j'},
-        {"verbose", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0},
+        {"stop", no_argument, NULL, 'o'},
+        {"list", no_argument, NULL, 'l'},
+        {"all", no_argument, NULL, 'a'},
+        {"sample", required_argument, NULL, 'n'},
+        {"at", required_argument, NULL, 't'},
+        {"seed", required_argument, NULL, 's'},
+        {"jobs", required_argument, NULL, 'j'},
+        {"verbose", no_argument, NULL, 'v'},
+        {NULL, 0, NULL, 0},
     };
     unsigned jobs = brood__os_cpu_count();
     bool list = false;
     plan.seed = 1;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
+        case 'o': plan.stop = true; break;
         case 'l': list = true; break;
         case 'a': plan.all = true; break;
         case 'n': plan.sample = (unsigned)strtoul(optarg, NULL, 0); break;

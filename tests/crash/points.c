@@ -22,7 +22,7 @@ extern const char __executable_start;
 static const struct scene *scene;
 static struct tally *tally;
 static struct cut now;
-static bool failed;
+static bool failed, stop;
 static uint64_t random_state;
 
 static unsigned lot(unsigned n) /* xorshift64 */
@@ -67,6 +67,7 @@ void expect_is_(long long have, long long want, const char *what, const char *fu
 
 static void play(struct cut cut, bool record, bool step)
 {
+    if (stop && tally->failures) return;
     now = tally->cut = cut;
     atomic_store(&tally->beat, now_ms());
     failed = false;
@@ -162,6 +163,7 @@ void points_play(const struct scene *to_play, const struct plan *plan, struct ta
 {
     scene = to_play;
     tally = to_tally;
+    stop = plan->stop;
     random_state = plan->seed * 0x9e3779b97f4a7c15u | 1;
     brood__spin_before_sleep = scene->flags & SCENE_SPIN ? 3 : 0;
     family_begin();

@@ -9,7 +9,8 @@ struct plan {
     bool all;        /* every turn of every loop */
     unsigned sample; /* not 0: only so many cuts */
     uint64_t seed;
-    bool one; /* only the cut `at` */
+    bool stop; /* at the first failure */
+    bool one;  /* only the cut `at` */
     struct cut at;
     bool verbose;
 };

@@ -70,7 +70,7 @@ unsigned tracer_turn(unsigned n, unsigned k)
 
 static void record_place(struct path *path, uintptr_t place)
 {
-    if (!path->steps) path->steps = malloc(PLACES * sizeof *path->steps);
+    if (!path->steps) path->steps = calloc(PLACES, sizeof *path->steps);
     if (!path->steps || path->length == PLACES) return;
     unsigned at = path->last[place % TABLE];
     bool known = at < path->length && path->steps[at].place == place;

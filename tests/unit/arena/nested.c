@@ -17,7 +17,7 @@ static struct latch_shm *latches;
 /* Hold the first n, one inside the other, each announced only; then go on and out again as far as `out`. */
 static void nest(int n, int out)
 {
-    void *announced[LATCHES];
+    void *announced[LATCHES] = {NULL};
     for (int i = 0; i < n; i++) {
         announced[i] = brood__os_announce(&latches[i]);
         ck_assert_uint_eq(brood__latch_acquire(&latches[i].word), 0);

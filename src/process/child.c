@@ -103,6 +103,7 @@ _Noreturn void brood__child_run(int channel, bool inherited)
     brood__os_set_inheritable(channel, false);
     brood__os_fill_standard();
     ssize_t size = brood__os_receive(channel, &hello, sizeof hello, fds, &count, deadline);
+    if (size == -EMFILE || size == -ENFILE) give_up(channel, BROOD_ESTART, OS_STEP_DESCRIPTORS, (int)-size);
     if (size != sizeof hello || hello.magic != HELLO_MAGIC || count < HELLO_FIXED_FDS) {
         brood__fail_with(BROOD_ECORRUPT, "the bootstrap channel brought no hello of this version of Brood");
         give_up(channel, BROOD_ECORRUPT, 0, 0);

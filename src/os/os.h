@@ -246,7 +246,10 @@ void brood__os_close(int *fd); /* close it if >= 0 and make it -1; errno is kept
 int brood__os_set_inheritable(int fd, bool inheritable);
 /* A copy, close-on-exec: its number, which is at least `least`. */
 int brood__os_duplicate(int fd, int least);
-/* Move *fd out of 0, 1 and 2, where a program that was started without them would take it for its own. */
+/*
+ * Move *fd out of 0, 1 and 2, where a program that was started without them would take it for its own.  Bells and
+ * watches are never there.
+ */
 int brood__os_leave_standard(int *fd);
 /* Give those of 0, 1 and 2 that are closed to /dev/null, so that nothing else gets their numbers. */
 void brood__os_fill_standard(void);

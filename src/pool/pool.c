@@ -137,7 +137,10 @@ void brood__pool_vacate(struct pool_shm *pool)
     while (!unseen(pool)) brood__os_nap(50 * 1000);
     empty_out(pool);
     uint64_t word = atomic_load(&pool->slot.word);
+    uint32_t index = HANDLE_INDEX(brood__pool_id(pool));
     atomic_store(&pool->slot.word, SLOT_WORD(SLOT_GENERATION(word) + 1, SLOT_FREE, 0));
+    /* The next one takes this slot with the memory that stays in it, not another that gets its own. */
+    atomic_store_explicit(&brood__arena()->tables[TABLE_POOL].hint, index, memory_order_relaxed);
 }
 
 /* All workers have left. */
@@ -236,7 +239,8 @@ static void reset(struct pool_shm *pool, const brood_pool_options *o)
 /* Tell the supervisor; it gets the standard descriptors, and the template's channel. */
 static int announce(uint64_t pool_id, int template_channel)
 {
-    struct request request = {.kind = REQUEST_POOL, .object = pool_id, .stdio = brood__stdio_open()};
+    struct request request = {
+        .kind = REQUEST_POOL, .object = pool_id, .method = POOL_IS_NEW, .stdio = brood__stdio_open()};
     int fds[4];
     size_t n = 0;
     for (int fd = 0; fd < 3; fd++)

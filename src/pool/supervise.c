@@ -32,6 +32,7 @@
 struct record {
     uint32_t generation;
     bool known;
+    bool announced; /* by its owner, to us or to the supervisor before us: its workers know where to print */
     int standard[3];
     int channel; /* to the template */
     int failed;  /* starts, one after the other */
@@ -100,6 +101,7 @@ static void ring_all(void)
 {
     for (uint32_t i = 1; i < pool_count(); i++) {
         if (!look(i)) continue;
+        record_of(i, atomic_load(&at(i)->slot.word))->announced = true;
         atomic_store(&brood__pool_seat(at(i), at(i)->seat_room)->inside, 0); /* a supervisor died looking */
         ring(at(i), brood__pool_id(at(i)));
     }
@@ -325,6 +327,7 @@ static int64_t manage_pool(uint32_t index)
         if (!template && !atomic_exchange(&pool->finished, 1)) ring(pool, pool_id);
     }
     if (broken || state == POOL_TERMINATED || (state == POOL_CLOSED && !work) || empty == 0) return OS_NEVER;
+    if (!r->announced) return OS_NEVER;
     if (atomic_load(&pool->finished)) return OS_NEVER; /* what looks like work is a submit that withdraws */
     if (r->start_at > brood__os_now()) return r->start_at;
     for (uint32_t i = 0; i < pool->workers && r->start_at <= brood__os_now(); i++)
@@ -354,7 +357,8 @@ static void request(const struct request *request, int *fds, size_t count)
     if (!pool) return;
     struct record *r = record_of(HANDLE_INDEX(request->object), atomic_load(&pool->slot.word));
     size_t next = 0;
-    if (request->stdio) {
+    if (request->method == POOL_IS_NEW) {
+        r->announced = true;
         for (int fd = 0; fd < 3; fd++) {
             r->standard[fd] = -1;
             if (!(request->stdio & 1u << fd) || next >= count) continue;

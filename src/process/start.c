@@ -238,7 +238,9 @@ static int start(brood_process *process, const brood_process_options *o, const b
         if (method == BROOD_START_FORK && brood__os_has_threads())
             return brood__fail_with(BROOD_ETHREADS, "fork in a process with threads: name the method, or use another");
     } else if (method == BROOD_START_FORK && brood__os_has_threads()) {
-        fprintf(stderr, "brood: %s is started by fork in a process with threads\n", task->name);
+        static _Atomic bool said;
+        if (!atomic_exchange(&said, true))
+            fprintf(stderr, "brood: %s is started by fork in a process with threads\n", task->name);
     }
     brood__reap_children();
     char name[32], directory[4096];

@@ -223,12 +223,15 @@ static void retry(void)
 
 /* --------------------------------------------------------------------------------------------------------- watching */
 
-/* End a process that was started for nobody, and reap it. */
-static void end_stray(int *pidfd)
+/* End a process that was started for nobody, and reap it; its slot is another's now. */
+static void end_stray(struct watched *w)
 {
-    brood__os_process_signal(*pidfd, SIGKILL);
-    brood__os_poller_add(poller, *pidfd, TAG(TAG_STRAY, *pidfd));
-    *pidfd = -1;
+    brood__os_process_signal(w->pidfd, SIGKILL);
+    brood__os_poller_add(poller, w->pidfd, TAG(TAG_STRAY, w->pidfd));
+    w->pidfd = -1;
+    if (w->report >= 0) brood__os_poller_remove(poller, w->report);
+    brood__os_close(&w->report);
+    w->unreported = false;
 }
 
 static void stray_ended(int pidfd)
@@ -246,7 +249,7 @@ int brood__supervisor_watch_pid(uint32_t index, const struct os_process *process
     struct member_shm *m = brood__member_at(index);
     uint32_t generation = SLOT_GENERATION(atomic_load(&m->slot.word));
     if (w->pidfd >= 0 && w->generation == generation) return 0;
-    if (w->pidfd >= 0) end_stray(&w->pidfd); /* of a start that was given up: the slot is another's now */
+    if (w->pidfd >= 0) end_stray(w); /* of a start that was given up */
     w->generation = generation;
     int error = open_process(process, &w->pidfd);
     if (error >= 0) error = brood__os_poller_add(poller, w->pidfd, TAG(TAG_MEMBER, index));

@@ -250,7 +250,8 @@ int brood__os_lifeline_watch(int watch, int *mine)
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) return -errno;
 
-    int result = ask_for_kill(fd);
+    int result = brood__os_leave_standard(&fd);
+    if (result == 0) result = ask_for_kill(fd);
     struct pollfd poller = {.fd = fd};
     /* Its last holder may have ended before we asked. */
     if (result == 0 && poll(&poller, 1, 0) > 0 && (poller.revents & POLLHUP)) result = -EPIPE;

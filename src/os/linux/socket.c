@@ -341,7 +341,10 @@ static socklen_t bell_address(struct sockaddr_un *address, uint64_t key, uint32_
 int brood__os_bell_sender(int *fd)
 {
     *fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    return *fd < 0 ? -errno : 0;
+    if (*fd < 0) return -errno;
+    int result = brood__os_leave_standard(fd);
+    if (result < 0) brood__os_close(fd);
+    return result;
 }
 
 int brood__os_bell_open(uint64_t key, uint32_t number, uint32_t generation, int *fd)

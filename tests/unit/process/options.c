@@ -277,6 +277,30 @@ START_TEST(prints_where_its_parent_prints_now)
 }
 END_TEST
 
+/* The workers of a pool too: where its owner printed when it made the pool. */
+START_TEST(workers_print_where_their_owner_prints)
+{
+    brood_pool pool;
+    int keep = dup(1), error, numbers[] = {7};
+    ck_assert_int_eq(run(BY(BROOD_START_FORKSERVER), BROOD_TASK_OF(answer), &(int){0}), 0);
+    for (int i = 0; i < 5; i++) {
+        int file = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        fflush(NULL);
+        dup2(file, 1);
+        error = brood_pool_new(&pool, &(brood_pool_options){.workers = 2, .method = (brood_start_method)_i});
+        if (error == 0) error = brood_pool_map(pool, print, numbers, NULL, 1);
+        dup2(keep, 1);
+        OK(error);
+        OK(brood_pool_close(pool));
+        OK(brood_pool_join(pool, PATIENCE));
+        OK(brood_pool_free(pool));
+        expect(file, "line 7\n");
+        close(file);
+    }
+    close(keep);
+}
+END_TEST
+
 /* What stands unwritten in the parent's streams is written once. */
 START_TEST(writes_nothing_twice)
 {
@@ -453,6 +477,7 @@ static Suite *options_suite(void)
     scene_each_method(descriptors, gets_many_descriptors);
     scene_each_method(descriptors, leaves_no_end_of_a_pipe_open);
     scene_each_method(descriptors, prints_where_its_parent_prints_now);
+    scene_each_method(descriptors, workers_print_where_their_owner_prints);
     scene_each_method(descriptors, writes_nothing_twice);
     TCase *limits = brood_test_case(suite, "limits");
     scene_each_method(limits, runs_on_its_processors);

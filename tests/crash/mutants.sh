@@ -11,6 +11,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tried=0
 failed=0
+whole=
 
 # mutant NAME FILE SED-SCRIPT SCENE...: made by the script from src/FILE, it must fail in one of the scenes.
 mutant() {
@@ -18,7 +19,7 @@ mutant() {
     shift 3
     [ ${#only[@]} -eq 0 ] || [[ " ${only[*]} " == *" $name "* ]] || return
     tried=$((tried + 1))
-    sed -E "$script" "$root/src/$file" >"$work/mutant.c"
+    sed -E $whole "$script" "$root/src/$file" >"$work/mutant.c"
     if cmp -s "$work/mutant.c" "$root/src/$file"; then
         echo "mutant $name: the script no longer changes src/$file"
         failed=$((failed + 1))
@@ -49,14 +50,14 @@ only=("$@")
 # --- pages and slots
 mutant pages-no-heir arena/pages.c 's/if \(seen & OS_OWNER_DIED\) repair\(\);//' pages/allocate
 mutant pages-half-allocated arena/pages.c 's/if \(owner->body != s->heap .*\) \{/if (0) {/' pages/allocate pages/free
-mutant slot-keeps-body arena/slot.c 's/if \(slot->body\) .*;/;/' buffer/free buffer/new
+mutant slot-keeps-body arena/slot.c 's/if \(slot->body && brood__pages_free.*$/;/' buffer/free buffer/new
 
 # --- locks
 mutant lock-release-unannounced sync/lock.c 's/brood__os_announce\(low_half\)/brood__os_announce(NULL)/' \
     lock/release-foreign-two-asleep
 mutant lock-acquire-unannounced sync/lock.c \
     '/^int brood_lock_acquire/,/^}/ s/brood__os_announce\(brood__low_half\(&l->word\)\)/NULL/' lock/acquire-woken lock/chain
-mutant lock-mark-lost sync/lock.c 's/\(low & OS_WAITERS\) \| slept\)/slept)/' lock/two-at-once lock/chain
+mutant lock-mark-lost sync/lock.c 's/\(low & OS_WAITERS\) \| slept\)/slept)/' lock/acquire-overtaken
 mutant lock-death-unsaid sync/lock.c 's/OS_OWNER_DIED \| \(LOW/(LOW/' lock/acquire
 mutant lock-garbage-unsaid sync/lock.c '/^static bool scrub/,/^}/ s/retire_word\(.*\);/;/' lock/garbage-reused
 mutant lock-turns-uncounted sync/lock.c 's/TURN\(seen\) \+ 1, low/TURN(seen), low/' stalled/lock-release
@@ -67,7 +68,7 @@ mutant monitor-unannounced sync/wait.c 's/\*announced = brood__os_announce\(latc
     semaphore/release-own-two-asleep
 mutant monitor-heir-asks-nobody sync/wait.c '/^int brood__monitor_enter/,/^}/ s/latch->flags\[MONITOR_BATON\] = 1;//' \
     semaphore
-mutant monitor-no-baton sync/wait.c '/^static void wake_some/,/^}/ s/latch->flags\[MONITOR_BATON\] = 1;//' semaphore
+mutant monitor-no-baton sync/wait.c '/^static void wake_some/,/^}/ s/latch->flags\[MONITOR_BATON\] = 1;//' stalled
 mutant semaphore-heir-believes sync/semaphore.c 's/if \(heir\) add_up\(s\);//' semaphore/release-own-two-asleep
 mutant semaphore-counts-first sync/semaphore.c \
     '/^static int take/,/^}/ { s/^ *s->free_units--;//; s/(commit\(entry.*)/s->total--; s->free_units--; \1 s->total++;/ }' \
@@ -82,11 +83,13 @@ mutant event-woken-unannounced sync/event.c '/^int brood_event_wait/,/^}/ s/broo
     event/chain
 
 # --- queues and buffers
-mutant ring-tail-first queue/ring.c '/PUT_SEQUENCE\(q\) = b->sequence/ { h; d }; /PUT_TAIL\(q\) = b->at;/ { p; x }' \
+whole=-z # the script sees the file as one line
+mutant ring-tail-first queue/ring.c \
+    's/(\*\([^)]*\)&PUT_SEQUENCE\(q\) =[^;]*b->sequence;)([^;]*)(\*\([^)]*\)&PUT_TAIL\(q\) = b->at;)/\3 \1/' \
     queue/put-consumers-asleep
+whole=
 mutant ring-no-heir queue/ring.c 's/if \(__builtin_expect\(seen & OS_OWNER_DIED, 0\)\) repair_put\(q\);//' queue/put
 mutant ring-heir-no-baton queue/ring.c '/^static void repair_get/,/^}/ s/q->get.flags\[SIDE_BATON\] = 1;//' queue
-mutant ring-heir-no-peer queue/ring.c '/^static void repair_put/,/^}/ s/q->put.flags\[SIDE_PEER\] = 1;//' queue
 mutant ring-wake-unannounced queue/ring.c '/^static int release_first/,/^}/ s/brood__os_announce\(side\);//' \
     queue/put-consumers-asleep queue/get-producers-asleep
 mutant ring-terminator-late queue/ring.c 's/^ *atomic_store_explicit\(header\(q, b->at\), 0, memory_order_relaxed\);.*$//' queue/put

@@ -110,6 +110,21 @@ bool queue_is_empty(brood_queue queue)
     return !q || brood__ring_empty(q, q->slot.body, atomic_load(&q->head));
 }
 
+static unsigned counted;
+
+static void count(const struct record *record)
+{
+    (void)record;
+    counted++;
+}
+
+unsigned queue_records(brood_queue queue)
+{
+    counted = 0;
+    if (queue_at(queue)) brood__ring_each(queue_at(queue), count);
+    return counted;
+}
+
 uint64_t put_here(brood_queue queue)
 {
     uint64_t id = next_message();
@@ -143,6 +158,11 @@ bool was_there(uint64_t id)
     for (unsigned i = 0; i < drained_count; i++)
         if (drained[i] == id) return true;
     return false;
+}
+
+unsigned messages_came(void)
+{
+    return drained_count;
 }
 
 static void drain(brood_queue queue)

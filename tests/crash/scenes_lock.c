@@ -152,6 +152,28 @@ static void acquire_woken(const struct cut *cut)
     closes(lock, 0);
 }
 
+/* Another takes the lock before the woken one can, and the woken one dies: its wake-up is the next sleeper's. */
+static void acquire_overtaken(const struct cut *cut)
+{
+    brood_lock lock = new_lock();
+    expect_is(brood_lock_acquire(lock, 0), 0);
+    struct victim v;
+    victim_start(&v, NULL, acquire, lock.id);
+    victim_falls_asleep(&v);
+    mate_sends_to_sleep(0, pass, lock.id);
+    expect_is(brood_lock_release(lock), 0);
+    victim_wakes(&v, true);
+    bool ours = brood_lock_acquire(lock, 0) == 0;
+    expect(ours);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    expect(!v.ended);
+    if (ours) expect_is(brood_lock_release(lock), 0);
+    expect_is(mate_result(0), 0);
+    bury(v.proc.member);
+    closes(lock, 0);
+}
+
 /* ------------------------------------------------------------------------------------------------------- release */
 
 static void release_own(const struct cut *cut)
@@ -346,6 +368,7 @@ const struct scene lock_scenes[] = {
     {"lock/acquire-held", acquire_held, 0, 2},
     {"lock/acquire-held-spinning", acquire_held, SCENE_SPIN, 2},
     {"lock/acquire-woken", acquire_woken, 0, 0},
+    {"lock/acquire-overtaken", acquire_overtaken, 0, 0},
     {"lock/release-alone", release_alone, 0, 0},
     {"lock/release-own-two-asleep", release_own, 0, 0},
     {"lock/release-foreign-two-asleep", release_foreign, 0, 0},

@@ -266,6 +266,19 @@ static void map_caller(const struct cut *cut)
     pool_ends(pool);
 }
 
+/* Whether the one map there is has all its chunks done; true also when its caller has taken it back. */
+static bool map_is_done(brood_pool pool)
+{
+    for (uint32_t i = 0; i < JOBS; i++) {
+        struct job_shm *job = brood__pool_job(pool_at(pool), i);
+        if (((atomic_load(&job->word) >> 24) & 0xff) != JOB_ACTIVE) continue;
+        const struct chunk_shm *chunks = brood__at(job->chunks);
+        for (uint32_t c = 0; c < job->chunk_count; c++)
+            if (CHUNK_STATE(chunks[c].word) != CHUNK_DONE) return false;
+    }
+    return true;
+}
+
 /* The map's answer: each item ran once, but for those that may be lost. */
 static void map_is_right(unsigned caller, unsigned may_be_lost)
 {
@@ -298,7 +311,8 @@ static void map_worker(const struct cut *cut)
     }
     victim_step(&v, cut->k[0]);
     victim_kill(&v);
-    if (v.asleep) map_is_right(1, 0); /* it has done all of it: the caller knows that without help */
+    if (map_is_done(pool)) map_is_right(1, 0); /* the caller knows it without help */
+    expect(!v.asleep || !mate_busy(1));
     bury(v.proc.member);
     mate_works(0, 0, pool);
     map_is_right(1, 1);
@@ -322,7 +336,7 @@ static void map_two(const struct cut *cut)
     if (cut->order & 2) victim_kill(&b);
     victim_kill(&a);
     victim_kill(&b);
-    if (a.asleep && b.asleep) map_is_right(1, 0);
+    if (map_is_done(pool)) map_is_right(1, 0);
     bury(a.proc.member);
     bury(b.proc.member);
     mate_works(0, 0, pool);

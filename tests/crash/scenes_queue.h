@@ -33,6 +33,8 @@ uint64_t victim_puts(struct victim *v, deed_fn *deed, brood_queue queue);
 brood_queue new_queue(unsigned turned);
 struct queue_shm *queue_at(brood_queue queue);
 bool queue_is_empty(brood_queue queue); /* as it stands in memory, no latch */
+/* How many messages are in it, by the same look: what nobody has taken, and whatever was committed. */
+unsigned queue_records(brood_queue queue);
 /* Put (get) one without waiting: its number, 0 if it can't be. */
 uint64_t put_here(brood_queue queue);
 uint64_t get_here(brood_queue queue);
@@ -42,6 +44,7 @@ unsigned fill(brood_queue queue, uint64_t *ids, unsigned most);
 void closes_with(brood_queue queue, const uint64_t *ids, const bool *maybe, unsigned n);
 /* Whether this one was among them. */
 bool was_there(uint64_t id);
+unsigned messages_came(void);
 /* After a death: who sleeps, sleeps only if there is nothing for it to do; see queue_stage.c. */
 unsigned consumers_are_well(brood_queue queue, unsigned mates, uint64_t its);
 void producers_are_well(brood_queue queue, unsigned mates);

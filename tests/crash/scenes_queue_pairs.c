@@ -72,11 +72,13 @@ static void two(const struct cut *cut)
     if (cut->order & 8) victim_kill(&b);
     victim_kill(&a);
     victim_kill(&b);
+    unsigned records = queue_records(queue);
     ids[2] = as;
     ids[3] = bs;
     ids[4] = as;
     ids[5] = put_here(queue); /* none, if there is no room where the ring ends */
     closes_with(queue, ids, maybe, ids[5] ? 6 : 5);
+    expect_is(messages_came(), records + (ids[5] != 0));
     if (first_gets) expect(!was_there(as) && !(a.ended && was_there(a.proc.post->order.made)));
     if (second_gets) expect(!was_there(bs) && !(b.ended && was_there(b.proc.post->order.made)));
     if (!first_gets && a.ended) expect(was_there(as));

@@ -362,6 +362,69 @@ static void get_while_producer_dies(const struct cut *cut)
     ends(&v);
 }
 
+/*
+ * The woken dies while another is inside and holds what the kernel would ring: that other passes the wake-up on.
+ * k[0]: of the woken; k[1]: of the other.
+ */
+static int semaphore_look(struct order *order)
+{
+    return brood_semaphore_value((brood_semaphore){order->id}) < 0 ? BROOD_ESTALE : 0;
+}
+static void semaphore_woken_dies(const struct cut *cut)
+{
+    brood_semaphore s = {0};
+    expect_is(brood_semaphore_new(&s, 1, NULL), 0);
+    expect_is(brood_semaphore_acquire(s, 0), 0);
+    struct victim v, other;
+    victim_start(&v, NULL, semaphore_acquire, s.id);
+    victim_falls_asleep(&v);
+    mate_sends_to_sleep(0, semaphore_acquire, s.id);
+    expect_is(brood_semaphore_release(s), 0);
+    victim_wakes(&v, true);
+    victim_start(&other, NULL, semaphore_look, s.id);
+    victim_step(&v, cut->k[0]);
+    victim_step(&other, cut->k[1]);
+    victim_kill(&v);
+    expect_is(victim_finish(&other), 0);
+    mates_settle(1);
+    if (mate_busy(0) && brood_semaphore_value(s) > 0) fail("LOST WAKE-UP: a unit, and the mate sleeps on");
+    bury(v.proc.member);
+    expect_is(mate_result(0), 0);
+    expect_is(brood_semaphore_free(s), 0);
+    ends(&other);
+}
+
+/* The other has no room for the message, and leaves it. */
+static int queue_look(struct order *order)
+{
+    char small;
+    size_t size;
+    int result = brood_queue_get((brood_queue){order->id}, &small, 0, &size, 0);
+    return result == BROOD_EMSGSIZE || result == BROOD_EAGAIN ? 0 : result < 0 ? result : NO_RESULT;
+}
+static void queue_woken_dies(const struct cut *cut)
+{
+    brood_queue queue = new_queue(2);
+    struct victim v, other;
+    victim_start(&v, NULL, queue_get, queue.id);
+    victim_falls_asleep(&v);
+    mate_gets(0, queue, true);
+    expect(put_here(queue) != 0);
+    victim_wakes(&v, true);
+    victim_start(&other, NULL, queue_look, queue.id);
+    victim_step(&v, cut->k[0]);
+    victim_step(&other, cut->k[1]);
+    victim_kill(&v);
+    expect_is(victim_finish(&other), 0);
+    mates_settle(1);
+    if (mate_busy(0) && !queue_is_empty(queue)) fail("LOST WAKE-UP: a message, and the mate sleeps on");
+    bury(v.proc.member);
+    if (mate_busy(0)) put_here(queue);
+    mate_got(0);
+    closes_with(queue, NULL, NULL, 0);
+    ends(&other);
+}
+
 /* Two calls at once, one change of turn in each: a to k[0], b to k[1], a to its end, b to its end. */
 static void semaphore_two(const struct cut *cut)
 {
@@ -417,6 +480,8 @@ const struct scene stalled_scenes[] = {
     {"stalled/semaphore-two", semaphore_two, SCENE_PAIR, 2},
     {"stalled/queue-get", get_while_put, 0, 4},
     {"stalled/queue-put", put_while_got, 0, 4},
+    {"stalled/semaphore-woken-dies", semaphore_woken_dies, SCENE_PAIR, 0},
+    {"stalled/queue-woken-dies", queue_woken_dies, SCENE_PAIR, 0},
     {"stalled/queue-two", queue_two, SCENE_PAIR, 4},
     {"stalled/queue-producer-dies", get_while_producer_dies, SCENE_PAIR, 0},
     {NULL, NULL, 0, 0},

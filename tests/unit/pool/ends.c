@@ -111,7 +111,7 @@ START_TEST(the_template_is_killed)
     int in[4] = {0, 1, 2, 3}, out[4];
     brood_map map;
     brood_test_ok(brood_pool_map_async(pool, &map, never_ends, in, out, 4));
-    ck_assert_int_eq(each_child(getpid(), kill_template, 0), 1);
+    ck_assert_int_ge(each_child(getpid(), kill_template, 0), 1);
     ck_assert_int_eq(brood_map_wait(map, BROOD_FOREVER, NULL), BROOD_ELOST);
     ck_assert_str_eq(brood_error_detail(), "the pool's template was ended");
     ck_assert_int_eq(brood_pool_map(pool, never_ends, in, out, 4), BROOD_ELOST);

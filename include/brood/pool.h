@@ -45,7 +45,7 @@ typedef struct brood_outcome {
     char text[BROOD_FAIL_TEXT];
 } brood_outcome;
 
-/* How a map went: done + failed + lost = n.  The firsts have the lowest index of their kind; code 0: there is none. */
+/* How a map went: done + failed + lost = n, or less by the items that were cancelled.  The firsts have the lowest index of their kind; code 0: there is none. */
 typedef struct brood_report {
     size_t done, failed, lost;
     brood_outcome first_failed, first_lost;
@@ -73,7 +73,7 @@ BROOD_API int brood_pool_new(brood_pool *pool, const brood_pool_options *options
  * Arrays that lie in a brood_buffer are used where they are; others are copied in and out.
  * 0: all done.  BROOD_ELOST, BROOD_EFAILED: some were not (lost wins); all others are, and out has their results; the
  * output of an item that was not done is as it was, or zero.  BROOD_ETIMEDOUT: items that have not begun never will;
- * those that run go on, and their results are dropped, unless out lies in a buffer.  BROOD_ECLOSED: the
+ * those that run go on, and their results are dropped, unless out lies in a buffer; codes say BROOD_ECANCELED for both.  BROOD_ECLOSED: the
  * pool is closed.  BROOD_EARENA, BROOD_ESTALE, BROOD_ENOTMEMBER, and the errors of workers that can't start.
  * Each item runs at most once.
  */

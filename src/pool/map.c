@@ -321,10 +321,14 @@ int brood_pool_map_task(brood_pool pool, const brood_task *task, const void *in,
     if (error < 0) return error;
     struct job_shm *job = brood__pool_job(p, index);
     error = wait_for(p, pool.id, job, o->timeout ? o->timeout : BROOD_FOREVER);
-    if (error == 0)
+    if (error == 0) {
         error = answer_of(p, job, &a, o->report);
-    else
+    } else { /* what is decided by now counts; the items of chunks that are under way do not */
+        brood_report report;
         cancel(job);
+        give_back(job, &a);
+        add_up(job, o->report ? o->report : &report);
+    }
     retire(p, index, atomic_load(&job->word));
     return error;
 }

@@ -199,6 +199,31 @@ START_TEST(pools_nest)
 }
 END_TEST
 
+BROOD_TASK(wait_for_it, int, brood_event, event, int, x)
+{
+    return brood_event_wait(event, x ? BROOD_FOREVER : 0) < 0 ? x : x;
+}
+
+START_TEST(what_timed_out_is_told)
+{
+    brood_pool pool = new_pool(_i, 1);
+    brood_event event;
+    brood_report report;
+    brood_test_ok(brood_event_new(&event));
+    wait_for_it_args in[4] = {{event, 0}, {event, 1}, {event, 2}, {event, 3}};
+    int out[4], codes[4];
+    ck_assert_int_eq(brood_pool_map_with(pool, wait_for_it, in, out, 4, .chunk = 1, .timeout = 2000, .report = &report,
+                                         .codes = codes),
+                     BROOD_ETIMEDOUT);
+    ck_assert_uint_eq(report.done, 1);
+    ck_assert_int_eq(codes[0], 0);
+    for (int i = 1; i < 4; i++) ck_assert_int_eq(codes[i], BROOD_ECANCELED);
+    brood_test_ok(brood_event_set(event));
+    brood_test_ok(brood_pool_free(pool));
+    brood_test_ok(brood_event_free(event));
+}
+END_TEST
+
 START_TEST(bad_input_is_refused)
 {
     brood_pool pool, never;
@@ -231,6 +256,7 @@ static Suite *map_suite(void)
     tcase_add_loop_test(each, a_child_runs_as_many_items_as_it_may, 0, 3);
     tcase_add_loop_test(each, maps_overlap, 0, 3);
     tcase_add_loop_test(each, pools_nest, 0, 3);
+    tcase_add_loop_test(each, what_timed_out_is_told, 0, 3);
     TCase *once = brood_test_case(suite, "errors");
     tcase_add_test(once, bad_input_is_refused);
     return suite;

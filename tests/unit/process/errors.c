@@ -210,7 +210,7 @@ START_TEST(caller_is_out_of_descriptors)
     struct rlimit before;
     for (int warm = 0; warm < 2; warm++) {
         int succeeded = 0;
-        for (rlim_t left = 0; left < 12; left++) {
+        for (rlim_t left = 0; left < 32; left++) {
             brood_process process;
             int own = scene_descriptors(getpid());
             limit_descriptors(getpid(), (rlim_t)next_descriptor() + left, 0, &before);

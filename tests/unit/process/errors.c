@@ -239,7 +239,7 @@ START_TEST(supervisor_is_out_of_descriptors)
     pid_t supervisor = scene_supervisor();
     int has = scene_highest_descriptor(supervisor) + 1, refused = 0;
     ck_assert_int_eq(prlimit(supervisor, RLIMIT_NOFILE, NULL, &before), 0);
-    for (int left = 0; left < 12; left++) {
+    for (int left = -6; left < 8; left++) {
         brood_process processes[8];
         int started = 0;
         limit_descriptors(supervisor, (rlim_t)(has + left), 0, &ignored);

@@ -274,7 +274,6 @@ END_TEST
 START_TEST(a_worker_is_killed)
 {
     brood_pool pool;
-    size_t lost = 0;
     OK(brood_pool_new(&pool, &(brood_pool_options){.workers = 3, .method = (brood_start_method)_i}));
     for (int i = 0; i < 10; i++) {
         brood_report report;
@@ -285,7 +284,6 @@ START_TEST(a_worker_is_killed)
         size_t now = done_or_lost(map_many(pool, &report), &report);
         ck_assert_uint_le(now, 1);
         if (now) ck_assert_int_eq(report.first_lost.signal, SIGKILL);
-        lost += now;
         ck_assert_int_eq(scene_reap(stranger, PATIENCE), 0);
         ck_assert(scene_ended(workers[i % 3], PATIENCE));
     }

@@ -242,7 +242,7 @@ START_TEST(supervisor_is_out_of_descriptors)
     for (int left = -6; left < 8; left++) {
         brood_process processes[8];
         int started = 0;
-        limit_descriptors(supervisor, (rlim_t)(has + left), 0, &ignored);
+        limit_descriptors(supervisor, (rlim_t)has + (rlim_t)left, 0, &ignored);
         for (int i = 0; i < 8; i++) {
             brood_process_options options = {.method = (brood_start_method)_i, .start_timeout = 3000};
             long long now = scene_now();

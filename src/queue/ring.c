@@ -181,6 +181,7 @@ static void repair_put(struct queue_shm *q)
 {
     q->put.flags[SIDE_PEER] = 1;
     q->put.flags[SIDE_BATON] = 1;
+    ASLEEP_MIXED(q) = 1;
     uint64_t tail = PUT_TAIL(q);
     uint32_t sequence = PUT_SEQUENCE(q);
     for (;;) {
@@ -293,6 +294,24 @@ static int refused(struct queue_shm *q, uint64_t id)
     return __builtin_expect(brood__slot_is(&q->slot, id), 1) ? 0 : brood__slot_gone(TABLE_QUEUE, id);
 }
 
+static void note_sleeper(struct queue_shm *q, const struct source *source)
+{
+    uint64_t bytes = record_bytes(source->buffer ? sizeof(struct long_record) : source->messages[0].size);
+    if (!q->get.flags[SIDE_PEER]) {
+        ASLEEP_SIZE(q) = bytes;
+        ASLEEP_MIXED(q) = 0;
+    } else if (ASLEEP_SIZE(q) != bytes) {
+        ASLEEP_MIXED(q) = 1;
+    }
+    q->get.flags[SIDE_PEER] = 1;
+}
+
+/* How many producers to wake for n messages that were taken; with both sides. */
+static int wakes_for(const struct queue_shm *q, int n)
+{
+    return !q->get.flags[SIDE_PEER] ? 0 : ASLEEP_MIXED(q) ? INT_MAX : n;
+}
+
 /* With both sides: put, or go to sleep.  > 0: put; AGAIN; or an error. */
 static int put_slow(struct queue_shm *q, uint64_t id, const struct source *source, bool have_put, int64_t deadline,
                     bool *late)
@@ -312,7 +331,7 @@ static int put_slow(struct queue_shm *q, uint64_t id, const struct source *sourc
     /* No room, or no more: if consumers sleep although there is something, this is one more chance to wake one. */
     bool sleep = result == 0 && deadline != 0 && !*late, more = result == 0 && !empty(q, atomic_load(&q->head));
     if (q->put.flags[SIDE_BATON]) pass_baton(&q->put, result < 0);
-    if (sleep) q->get.flags[SIDE_PEER] = 1;
+    if (sleep) note_sleeper(q, source);
     int woken = release_first(&q->get, q->put.flags[SIDE_PEER] && more);
     if (woken == 0 && more) q->put.flags[SIDE_PEER] = 0;
     release_last(&q->put, sleep ? OS_WAITERS : 0);
@@ -391,7 +410,7 @@ static int get_slow(struct queue_shm *q, uint64_t id, struct sink *sink, int64_t
     if (result == 0 && closed) result = BROOD_ECLOSED;
     if (result != 0) {
         if (q->get.flags[SIDE_BATON]) pass_baton(&q->get, more);
-        int woken = release_first(&q->put, q->get.flags[SIDE_PEER] && result > 0 ? result : 0);
+        int woken = release_first(&q->put, result > 0 ? wakes_for(q, result) : 0);
         if (woken == 0 && result > 0) q->get.flags[SIDE_PEER] = 0;
         release_last(&q->get, 0);
         return result;
@@ -399,7 +418,7 @@ static int get_slow(struct queue_shm *q, uint64_t id, struct sink *sink, int64_t
     bool sleep = deadline != 0 && !*late;
     q->get.flags[SIDE_BATON] = 0;
     if (sleep) q->put.flags[SIDE_PEER] = 1;
-    int woken = release_first(&q->put, q->get.flags[SIDE_PEER] ? 1 : 0); /* empty: there is room */
+    int woken = release_first(&q->put, wakes_for(q, 1)); /* empty: there is room */
     if (woken == 0) q->get.flags[SIDE_PEER] = 0;
     release_last(&q->get, sleep ? OS_WAITERS : 0);
     if (!sleep) return BROOD_EAGAIN;

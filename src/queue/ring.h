@@ -24,6 +24,8 @@
  * monitor, sync/wait.h: same meaning).  To sleep, or to wake, a process holds both latches, put side first; the wake-up
  * itself comes after the woken side's release, with that word announced and the other side still held, so that how
  * many woke can be noted in `peer` under its latch, and one who is only about to sleep finds the word changed.
+ * Producers asleep with messages of different sizes are not alike: room for one is none for another, and the one that
+ * is woken can't know of the other.  Where they differ, a get wakes them all.
  * Two latches at once are on the kernel's list; one is announced.
  */
 #ifndef BROOD_QUEUE_RING_H
@@ -60,6 +62,9 @@ _Static_assert(offsetof(struct queue_shm, put) == 128 && offsetof(struct queue_s
 #define PUT_TAIL(q) ((q)->put.more[0])      /* true but for a dead producer */
 #define PUT_HEAD_SEEN(q) ((q)->put.more[1]) /* a head of before */
 #define PUT_SEQUENCE(q) ((q)->put.flags[2]) /* messages ever put, mod 2^32; as PUT_TAIL */
+/* Of the producers that may be asleep; written under both latches, while those of the get side say that there are any. */
+#define ASLEEP_SIZE(q) ((q)->put.more[2])   /* bytes of the record that the first of them wants to put */
+#define ASLEEP_MIXED(q) ((q)->put.flags[3]) /* 1: some want others */
 
 #define RECORD_LONG 0x80000000u
 #define RECORD_WRAP 0xffffffffu

@@ -184,9 +184,14 @@ unsigned tasks_in(brood_pool pool, enum task_state state)
     return n;
 }
 
+struct task_shm *task_at(brood_pool pool, uint64_t serial)
+{
+    return brood__pool_task(pool_at(pool), (uint32_t)(serial >> 32) - 1);
+}
+
 enum task_state task_state(brood_pool pool, uint64_t serial)
 {
-    return TASK_STATE(atomic_load(&brood__pool_task(pool_at(pool), (uint32_t)(serial >> 32))->word));
+    return TASK_STATE(atomic_load(&task_at(pool, serial)->word));
 }
 
 unsigned times_run(unsigned item)

@@ -35,6 +35,7 @@ deed_fn submit, get, free_future, map;
 /* Submit a task from here: its serial.  How many task slots are in this state. */
 uint64_t submit_here(brood_pool pool, bool large);
 unsigned tasks_in(brood_pool pool, enum task_state state);
+struct task_shm *task_at(brood_pool pool, uint64_t serial);
 enum task_state task_state(brood_pool pool, uint64_t serial);
 /* How often the item (a task: 0) was begun, at this point; the largest of all. */
 unsigned times_run(unsigned item);

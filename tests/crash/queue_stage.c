@@ -110,19 +110,20 @@ bool queue_is_empty(brood_queue queue)
     return !q || brood__ring_empty(q, q->slot.body, atomic_load(&q->head));
 }
 
-static unsigned counted;
-
-static void count(const struct record *record)
-{
-    (void)record;
-    counted++;
-}
-
+/* By the headers alone: the tail may not have been moved yet by one who died. */
 unsigned queue_records(brood_queue queue)
 {
-    counted = 0;
-    if (queue_at(queue)) brood__ring_each(queue_at(queue), count);
-    return counted;
+    const struct queue_shm *q = queue_at(queue);
+    unsigned n = 0;
+    for (uint64_t at = q ? atomic_load(&q->head) : 0; q && !brood__ring_empty(q, q->slot.body, at); n++) {
+        const uint32_t *code = brood__at(q->slot.body + (at & (q->capacity - 1)));
+        if (*code == RECORD_WRAP) {
+            at += q->capacity - (at & (q->capacity - 1));
+            code = brood__at(q->slot.body);
+        }
+        at += 8 + (*code == RECORD_LONG ? sizeof(struct long_record) : (*code - 1 + 7u) & ~7u);
+    }
+    return n;
 }
 
 uint64_t put_here(brood_queue queue)

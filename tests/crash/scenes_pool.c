@@ -83,7 +83,7 @@ static void cut_free(const struct cut *cut)
 {
     brood_pool pool = new_pool(false);
     uint64_t serial = submit_here(pool, cut->order & 4);
-    struct task_shm *t = brood__pool_task(pool_at(pool), (uint32_t)(serial >> 32));
+    struct task_shm *t = task_at(pool, serial);
     unsigned state = cut->order & 3;
     if (state == 2) {
         mate_works(0, 0, pool);

@@ -28,7 +28,8 @@ int brood__hello_send(int channel, const struct hello *hello, const int *passed,
     fds[n++] = brood__self->lifeline_watch;
     for (size_t i = 0; i < passed_count; i++) fds[n++] = passed[i];
     int error = brood__os_send(channel, hello, sizeof *hello, fds, n, deadline);
-    if (error >= 0 && hello->size) error = brood__os_write_all(channel, bytes, (size_t)hello->size, deadline);
+    if (error >= 0 && hello->size && !hello->place)
+        error = brood__os_write_all(channel, bytes, (size_t)hello->size, deadline);
     return error < 0 ? error : 0;
 }
 

@@ -26,7 +26,8 @@ struct hello {
     uint32_t stdio;
     uint32_t method;
     uint32_t reserved;
-    uint64_t size; /* bytes of preparation that follow */
+    uint64_t size;  /* bytes of preparation that follow */
+    uint64_t place; /* or, if not 0, that lie here in the arena: of a supervisor, which can't wait for who reads */
 };
 #define HELLO_FIXED_FDS 3
 

@@ -94,6 +94,16 @@ static int join(const struct hello *hello, int *fds, bool inherited)
     return brood__os_robust_prepare() < 0 ? BROOD_EUNSUPPORTED : 0;
 }
 
+/* The preparation, into memory that nobody else can change. */
+static int fetch(int channel, const struct hello *hello, void *bytes, int64_t deadline)
+{
+    if (!hello->place) return brood__os_read_all(channel, bytes, (size_t)hello->size, deadline);
+    if (hello->place >= brood__arena()->size || !brood__in_arena(brood__at(hello->place), (size_t)hello->size))
+        return BROOD_ECORRUPT;
+    memcpy(bytes, brood__at(hello->place), (size_t)hello->size);
+    return 0;
+}
+
 _Noreturn void brood__child_run(int channel, bool inherited)
 {
     struct hello hello;
@@ -116,7 +126,7 @@ _Noreturn void brood__child_run(int channel, bool inherited)
     void *bytes = malloc(hello.size ? (size_t)hello.size : 1), *memory;
     struct preparation preparation;
     struct process_object object;
-    error = bytes ? brood__os_read_all(channel, bytes, (size_t)hello.size, deadline) : BROOD_ENOMEM;
+    error = bytes ? fetch(channel, &hello, bytes, deadline) : BROOD_ENOMEM;
     if (error >= 0) error = brood__prepare_decode(bytes, (size_t)hello.size, &preparation, &object, &memory);
     if (error < 0) give_up(channel, error, 0, 0);
     free(bytes);

@@ -383,6 +383,7 @@ int brood__supervisor_start(uint32_t member, brood_start_method method, const in
     struct hello hello = {
         .magic = HELLO_MAGIC, .kind = HELLO_PROCESS, .member = member, .method = (uint32_t)method, .size = size};
     hello.generation = brood__member_generation(member);
+    hello.place = brood__offset(bytes);
     int passed[3], ends[2];
     size_t n = 0;
     if (!at_home(member)) return -ENOMEM;
@@ -393,7 +394,7 @@ int brood__supervisor_start(uint32_t member, brood_start_method method, const in
     }
     int error = brood__os_stream_pair(ends);
     if (error < 0) return error;
-    error = brood__hello_send(ends[0], &hello, passed, n, bytes, 0); /* it fits, or it is an error: we don't wait */
+    error = brood__hello_send(ends[0], &hello, passed, n, NULL, 0); /* it fits, or it is an error: we don't wait */
     if (error >= 0) error = launch(member, method, ends[1]);
     brood__os_close(&ends[1]);
     if (error >= 0) error = brood__os_poller_add(poller, ends[0], TAG(TAG_REPORT, member));

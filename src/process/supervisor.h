@@ -44,7 +44,8 @@ _Noreturn void brood__supervisor_run(const struct hello *hello, int fds[], size_
 /* ------------------------------------------------------------------------ for areas above, while being a supervisor */
 
 /*
- * Start a process by fork of the supervisor or by spawn: the member's slot is claimed; bytes is its preparation.
+ * Start a process by fork of the supervisor or by spawn: the member's slot is claimed; bytes is its preparation, in the
+ * arena.
  * Its report comes to area->started.  0 or an errno.
  */
 int brood__supervisor_start(uint32_t member, brood_start_method method, const int stdio_fds[3], const void *bytes,

@@ -505,7 +505,7 @@ START_TEST(its_hello_is_wrong)
 {
     int fds[HELLO_FIXED_FDS];
     family_fds(fds);
-    for (int what = 0; what < 8; what++) {
+    for (int what = 0; what < 12; what++) {
         struct hello hello = good_hello;
         size_t count = HELLO_FIXED_FDS;
         switch (what) {
@@ -516,6 +516,10 @@ START_TEST(its_hello_is_wrong)
         case 4: hello.size = PREPARE_MOST; break;
         case 5: hello.size = 100; break;
         case 6: hello.kind = 77; break;
+        case 8: hello.size = 8, hello.place = 8; break;
+        case 9: hello.size = 8, hello.place = UINT64_MAX - 4; break;
+        case 10: hello.size = PREPARE_MOST, hello.place = brood__arena()->size - 100; break;
+        case 11: hello.size = 100, hello.place = brood__arena()->size - 100; break;
         default: hello.kind = HELLO_SUPERVISOR, hello.member = 4711; break; /* an epoch that never was */
         }
         struct hand hand = by_hand(SOCK_STREAM);

@@ -301,6 +301,30 @@ START_TEST(workers_print_where_their_owner_prints)
 }
 END_TEST
 
+static BROOD_TASK(take_much, void, brood_bytes, bytes)
+{
+    if (bytes.size != 3000000 || ((const char *)bytes.data)[2999999] != 'e') brood_fail(1, "not what was given");
+}
+
+/* Workers are told of their pool what may be more than a socket holds. */
+START_TEST(workers_take_a_large_argument)
+{
+    static char large[3000000];
+    brood_bytes bytes = {large, sizeof large};
+    int in[] = {1, 2, 3}, out[3];
+    brood_pool pool;
+    brood_pool_options options = {.workers = 2,
+                                  .method = (brood_start_method)_i,
+                                  .initializer = BROOD_TASK_OF(take_much),
+                                  .initializer_arg = &bytes};
+    large[sizeof large - 1] = 'e';
+    OK(brood_pool_new(&pool, &options));
+    OK(brood_pool_map(pool, answer, in, out, 3));
+    ck_assert_int_eq(out[2], 3);
+    OK(brood_pool_free(pool));
+}
+END_TEST
+
 /* What stands unwritten in the parent's streams is written once. */
 START_TEST(writes_nothing_twice)
 {
@@ -483,6 +507,7 @@ static Suite *options_suite(void)
     scene_each_method(descriptors, leaves_no_end_of_a_pipe_open);
     scene_each_method(descriptors, prints_where_its_parent_prints_now);
     scene_each_method(descriptors, workers_print_where_their_owner_prints);
+    scene_each_method(descriptors, workers_take_a_large_argument);
     scene_each_method(descriptors, writes_nothing_twice);
     TCase *limits = brood_test_case(suite, "limits");
     scene_each_method(limits, runs_on_its_processors);

@@ -2,7 +2,7 @@
 /* bootstrap.c - hello and report; the conversation is in process/bootstrap.h.  Thread-safe. */
 #include "process/bootstrap.h"
 
-#include "arena/arena.h"
+#include "arena/member.h"
 #include "call/error.h"
 
 #include <fcntl.h>
@@ -38,6 +38,23 @@ void brood__report_send(int channel, int code, int step, int error, const char *
     struct report report = {.magic = REPORT_MAGIC, .code = code, .step = step, .error = error};
     if (detail) strncpy(report.detail, detail, sizeof report.detail - 1);
     brood__os_write_all(channel, &report, sizeof report, brood__os_deadline(1000));
+}
+
+void brood__go_send(int channel)
+{
+    brood__os_write_all(channel, "g", 1, brood__os_deadline(1000));
+}
+
+bool brood__go_await(int channel)
+{
+    char go;
+    int error;
+    while ((error = brood__os_read_all(channel, &go, 1, brood__os_deadline(1000))) == -ETIMEDOUT) {
+        /* A sibling that the starter forked at the same time may hold its end open. */
+        struct member_shm *starter = brood__member_find(brood__me()->parent);
+        if (!starter || atomic_load(&starter->gone)) return false;
+    }
+    return error >= 0;
 }
 
 int brood__report_receive(int channel, int64_t deadline)

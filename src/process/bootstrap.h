@@ -3,8 +3,10 @@
  * process/bootstrap.h - what a started process and its starter say to each other, before the function runs.
  *
  * The channel is a stream: the starter sends a hello with descriptors, then the preparation data and the process object
- * (prepare.h); the child answers with one report, and both close.  A channel that ends without a report means that
- * the child died, or that it is a program that never called brood_init.
+ * (prepare.h); the child answers with one report, the starter says "go", and both close.  A channel that ends without a
+ * report means that the child died, or that it is a program that never called brood_init; one that ends without "go",
+ * that the starter died inside and nobody will ever know of the child: it ends.  A supervisor that starts a worker says
+ * no "go", for a worker belongs to its pool.
  */
 #ifndef BROOD_PROCESS_BOOTSTRAP_H
 #define BROOD_PROCESS_BOOTSTRAP_H
@@ -48,6 +50,10 @@ int brood__hello_send(int channel, const struct hello *hello, const int *passed,
 void brood__report_send(int channel, int code, int step, int error, const char *detail);
 /* Receive it: its code, with this thread's detail set; BROOD_ENOINIT, BROOD_ETIMEDOUT. */
 int brood__report_receive(int channel, int64_t deadline);
+
+/* Say "go"; in the child, a member by now, wait for it: false if the starter has died. */
+void brood__go_send(int channel);
+bool brood__go_await(int channel);
 
 /* What a started process does with its channel; it never returns.  inherited: forked with the family mapped. */
 _Noreturn void brood__child_run(int channel, bool inherited);

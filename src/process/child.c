@@ -150,6 +150,7 @@ _Noreturn void brood__child_run(int channel, bool inherited)
     brood__on_tick = brood__supervisor_tick;
     brood__prepared = preparation;
     brood__report_send(channel, 0, 0, 0, NULL);
+    if (!object.worker && !brood__go_await(channel)) brood__os_exit_now(127);
     brood__os_close(&channel);
     brood__child_work(&preparation, &object, (brood_start_method)hello.method);
 }

@@ -126,6 +126,7 @@ static int start_elsewhere(uint32_t member, brood_start_method method, const str
             if (error == -EPIPE) error = 0; /* its report says why */
         }
         if (error >= 0) error = await_report(ends[0], method, deadline);
+        if (error >= 0) brood__go_send(ends[0]);
         if (error < 0) {
             char detail[DETAIL_SIZE];
             snprintf(detail, sizeof detail, "%s", brood_error_detail());
@@ -165,8 +166,9 @@ static _Noreturn void forked_child(uint32_t member, uint32_t generation, const s
     if (!brood__member_attach(member, generation)) brood__os_exit_now(127);
     brood__family_remember();
     brood__prepared = *preparation;
-    brood__report_send(ends[1], 0, 0, 0, NULL);
     brood__os_close(&ends[0]);
+    brood__report_send(ends[1], 0, 0, 0, NULL);
+    if (!brood__go_await(ends[1])) brood__os_exit_now(127);
     brood__os_close(&ends[1]);
     brood__child_work(preparation, object, BROOD_START_FORK);
 }
@@ -203,6 +205,7 @@ static int start_by_fork(uint32_t member, const struct preparation *preparation,
         if (error == BROOD_ENOINIT) error = brood__fail_with(BROOD_ESTART, "the process ended before it reported");
         if (error == 0)
             error = brood__supervisor_request(&(struct request){.kind = REQUEST_WATCH, .member = member}, NULL, 0);
+        if (error == 0) brood__go_send(ends[0]);
         if (error < 0) { /* it has not become a member, or nobody would watch it */
             struct os_process child = {pid, 0};
             int pidfd, value;

@@ -600,6 +600,55 @@ START_TEST(its_channel_brings_noise)
 }
 END_TEST
 
+/* A start as the library makes it, up to the report: its code. */
+static int to_report(const struct process_object *object, struct hand *hand, uint32_t *member)
+{
+    struct preparation preparation = brood__prepared;
+    struct hello hello = good_hello;
+    void *bytes;
+    size_t size;
+    int fds[HELLO_FIXED_FDS];
+    family_fds(fds);
+    OK(brood__member_claim("by-hand", ROLE_PROCESS, BROOD_START_SPAWN, false, member));
+    OK(brood__prepare_encode(&preparation, object, &bytes, &size));
+    hello.member = *member;
+    hello.generation = brood__member_generation(*member);
+    hello.size = size;
+    *hand = by_hand(SOCK_STREAM);
+    send_hello(*hand, &hello, sizeof hello, fds, HELLO_FIXED_FDS);
+    OK(brood__os_write_all(hand->channel, bytes, size, brood__os_deadline(PATIENCE)));
+    free(bytes);
+    return brood__report_receive(hand->channel, brood__os_deadline(PATIENCE));
+}
+
+static BROOD_TASK(leave_a_mark, int, brood_buffer, place)
+{
+    *(int *)brood_buffer_data(place, NULL) = 1;
+    return 42;
+}
+
+/* Who dies inside of a start, and has not said "go", has started nothing. */
+START_TEST(its_starter_is_gone)
+{
+    for (int go = 0; go < 2; go++) {
+        int *mark;
+        brood_buffer place = scene_shared(sizeof *mark, &mark);
+        struct process_object object = {.arg = &place, .arg_size = sizeof place};
+        struct hand hand;
+        uint32_t member;
+        OK(brood__function_ref(BROOD_TASK_OF(leave_a_mark), &object.function));
+        OK(to_report(&object, &hand, &member));
+        if (go) brood__go_send(hand.channel);
+        OK(brood__supervisor_request(&(struct request){.kind = REQUEST_WATCH, .member = member}, NULL, 0));
+        shutdown(hand.channel, SHUT_WR);
+        ck_assert_int_eq(scene_reap(hand.pid, PATIENCE), go ? 42 : 127);
+        ck_assert_int_eq(*mark, go);
+        close(hand.channel);
+        brood__member_abandon(member);
+    }
+}
+END_TEST
+
 /* All is right but the function: the report says so. */
 START_TEST(its_function_is_forged)
 {
@@ -608,22 +657,10 @@ START_TEST(its_function_is_forged)
     OK(brood__function_ref(BROOD_TASK_OF(answer), &good));
     for (size_t i = 0; i <= sizeof forged / sizeof *forged; i++) {
         bool near = i == sizeof forged / sizeof *forged;
-        struct preparation preparation = brood__prepared;
         struct process_object object = {.function = near ? good + 8 : forged[i], .arg = "abcd", .arg_size = 4};
-        struct hello hello = good_hello;
+        struct hand hand;
         uint32_t member;
-        void *bytes;
-        size_t size;
-        int fds[HELLO_FIXED_FDS];
-        family_fds(fds);
-        OK(brood__member_claim("forged", ROLE_PROCESS, BROOD_START_SPAWN, false, &member));
-        OK(brood__prepare_encode(&preparation, &object, &bytes, &size));
-        hello.member = member;
-        hello.size = size;
-        struct hand hand = by_hand(SOCK_STREAM);
-        send_hello(hand, &hello, sizeof hello, fds, HELLO_FIXED_FDS);
-        OK(brood__os_write_all(hand.channel, bytes, size, brood__os_deadline(PATIENCE)));
-        int code = brood__report_receive(hand.channel, brood__os_deadline(PATIENCE));
+        int code = to_report(&object, &hand, &member);
         if (near)
             ck_assert_int_eq(code, BROOD_ETASK);
         else
@@ -631,7 +668,6 @@ START_TEST(its_function_is_forged)
         ck_assert_str_ne(brood_error_detail(), "");
         ends_with_error(hand);
         brood__member_abandon(member);
-        free(bytes);
     }
 }
 END_TEST
@@ -702,6 +738,7 @@ static Suite *errors_suite(void)
     tcase_add_test(function, its_library_is_another);
     tcase_add_test(function, the_loader_has_an_environment);
     tcase_add_test(function, its_function_is_forged);
+    tcase_add_test(function, its_starter_is_gone);
     TCase *beginning = brood_test_case(suite, "beginning");
     tcase_add_test(beginning, its_hello_is_cut);
     tcase_add_test(beginning, its_hello_is_wrong);

@@ -207,7 +207,9 @@ const char *brood__os_step_name(int step);
 struct os_limits {
     uint64_t memory;      /* RLIMIT_DATA */
     uint64_t cpu_seconds; /* RLIMIT_CPU */
-    bool core_dump;       /* false: RLIMIT_CORE 0 */
+    uint64_t
+        open_files; /* RLIMIT_NOFILE, the soft one: as its starter has it, for who forks it may have more or less */
+    bool core_dump; /* false: RLIMIT_CORE 0 */
     uint64_t cpu_count;
     const int *cpus;
 };
@@ -253,9 +255,10 @@ int brood__os_duplicate(int fd, int least);
 int brood__os_leave_standard(int *fd);
 /* Give those of 0, 1 and 2 that are closed to /dev/null, so that nothing else gets their numbers. */
 void brood__os_fill_standard(void);
-/* As many descriptors as the hard limit allows, for this process; back to what the limit was, in its forked children. */
+/* As many descriptors as the hard limit allows, for this process and those that it forks. */
 void brood__os_raise_descriptors(void);
-void brood__os_restore_descriptors(void);
+/* How many this process may have open: os_limits.open_files for its children. */
+uint64_t brood__os_open_files(void);
 /* Close every descriptor but those in keep[0..n), which is sorted by this call. */
 void brood__os_close_all_but(int *keep, size_t n);
 /*

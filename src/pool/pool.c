@@ -174,8 +174,10 @@ static int describe(struct pool_shm *pool, uint64_t pool_id, const brood_pool_op
     preparation->public.method = (brood_start_method)pool->method;
     preparation->public.parent = getpid();
     preparation->public.directory = getcwd(directory, 4096) ? directory : "";
-    *object = (struct process_object){
-        .function_name = "worker", .environment = environ, .worker = true, .limits = {.memory = o->memory_limit}};
+    *object = (struct process_object){.function_name = "worker",
+                                      .environment = environ,
+                                      .worker = true,
+                                      .limits = {.memory = o->memory_limit, .open_files = brood__os_open_files()}};
     int error = 0;
     if (o->initializer) {
         error = brood__function_ref(o->initializer, &object->function);

@@ -96,6 +96,7 @@ static void put_object(struct item_writer *w, const struct process_object *o)
     put_bool(w, "worker", o->worker);
     put_uint(w, "function", o->function);
     put_bool(w, "core_dump", o->limits.core_dump);
+    put_uint(w, "open_files", o->limits.open_files);
     put_uint(w, "cpu_seconds", o->limits.cpu_seconds);
     put_numbers(w, "descriptors", o->descriptors, o->descriptor_count, PREPARE_DESCRIPTORS, true);
     brood__item_put_string(w, "environment");

@@ -19,7 +19,7 @@
 #define PREPARE_DESCRIPTORS 64
 #define PREPARE_CPUS 4096
 
-enum { PREPARATION_KEYS = 8, OBJECT_KEYS = 10 };
+enum { PREPARATION_KEYS = 8, OBJECT_KEYS = 11 };
 
 /*
  * The preparation data: authkey (bytes), directory, original_directory, name (text), start_method, log_level (integer),

@@ -202,6 +202,7 @@ static void read_object(struct reader *r, struct process_object *o)
     o->worker = want_bool(r, "worker");
     o->function = want_uint(r, "function");
     o->limits.core_dump = want_bool(r, "core_dump");
+    o->limits.open_files = want_uint(r, "open_files");
     o->limits.cpu_seconds = want_uint(r, "cpu_seconds");
     want_key(r, "descriptors");
     o->descriptor_count = want_array(r, PREPARE_DESCRIPTORS);

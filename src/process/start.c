@@ -55,6 +55,7 @@ static int describe(const brood_process_options *o, const brood_task *task, cons
     for (size_t i = 0; i < o->descriptor_count; i++) object->descriptors[i] = o->descriptors[i].to;
     object->limits = (struct os_limits){.memory = o->memory_limit,
                                         .cpu_seconds = o->cpu_seconds,
+                                        .open_files = brood__os_open_files(),
                                         .core_dump = o->core_dump,
                                         .cpu_count = o->cpu_count,
                                         .cpus = o->cpus};

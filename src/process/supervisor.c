@@ -329,7 +329,6 @@ static bool kill_all(void)
 static _Noreturn void started_child(int channel, brood_start_method method)
 {
     extern char **environ;
-    brood__os_restore_descriptors();
     int keep[] = {0, 1, 2, channel, brood__self->memory, brood__self->listener, brood__self->lifeline_watch};
     brood__os_close_all_but(keep, sizeof keep / sizeof *keep);
     if (method == BROOD_START_SPAWN) {

@@ -28,7 +28,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MOST_SCENES = 256, MOST_JOBS = 64, SILENCE_MS = 30000 };
+enum { MOST_SCENES = 256, MOST_JOBS = 64, SILENCE_MS = 30000, SHORT_SILENCE_MS = 8000 };
 
 struct run {
     const struct scene *scene;
@@ -111,7 +111,7 @@ static void run_all(unsigned jobs)
             struct run *run = &runs[i];
             if (run->pid == 0) continue;
             int status;
-            bool hung = now_ms() - atomic_load(&run->tally->beat) > SILENCE_MS;
+            bool hung = now_ms() - atomic_load(&run->tally->beat) > (plan.stop ? SHORT_SILENCE_MS : SILENCE_MS);
             if (hung) kill(run->pid, SIGKILL);
             if (waitpid(run->pid, &status, hung ? 0 : WNOHANG) != run->pid) continue;
             finish(run, status, hung);

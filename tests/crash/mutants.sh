@@ -41,8 +41,8 @@ mutant() {
         echo "mutant $name: LIVES through $* ($(tail -n 1 "$work/out"))"
         failed=$((failed + 1))
     else
-        echo "mutant $name: killed ($(grep -m 1 -oE '(not so|LOST|is|lost|left|hangs|wrong|twice|slots|garbage).*' "$work/out" |
-            cut -c 1-70))"
+        echo "mutant $name: killed by$(grep -m 1 -- ' --at ' "$work/out" | sed -E 's/ --at .*\): / (/; s/ --at [0-9,]*: / (/' |
+            cut -c 2-110))"
     fi
 }
 only=("$@")

@@ -8,8 +8,8 @@
 #include <string.h>
 
 enum {
-    PAIRS = 400, /* cuts of a pair, drawn by lot */
-    PAIRS_ALL = 4000,
+    PAIRS = 800, /* cuts of a pair, drawn by lot */
+    PAIRS_ALL = 8000,
     TURNS = 2,        /* of a loop that are played in full ... */
     LATER_TURNS = 64, /* ... and of all later turns about so many instructions */
     MOST_TOLD = 12,   /* failures of a scene that are told in full */

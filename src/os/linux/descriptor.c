@@ -57,18 +57,18 @@ void brood__os_fill_standard(void)
         if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0) return;
 }
 
-static struct rlimit descriptors_before;
-
 void brood__os_raise_descriptors(void)
 {
-    if (getrlimit(RLIMIT_NOFILE, &descriptors_before) < 0) return;
-    struct rlimit raised = {descriptors_before.rlim_max, descriptors_before.rlim_max};
-    setrlimit(RLIMIT_NOFILE, &raised);
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-void brood__os_restore_descriptors(void)
+uint64_t brood__os_open_files(void)
 {
-    if (descriptors_before.rlim_max) setrlimit(RLIMIT_NOFILE, &descriptors_before);
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) < 0 ? 0 : limit.rlim_cur;
 }
 
 /* ----------------------------------------------------------------------------------------------- closing the rest */

@@ -475,6 +475,14 @@ static int lower_limit(int resource, uint64_t value, uint64_t grace)
     return prlimit(0, (__rlimit_resource_t)resource, &limit, NULL) < 0 ? -errno : 0;
 }
 
+static int set_open_files(uint64_t count)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return -errno;
+    limit.rlim_cur = count < limit.rlim_max ? (rlim_t)count : limit.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
+}
+
 int brood__os_apply_limits(const struct os_limits *limits, int *step)
 {
     int result = 0;
@@ -485,6 +493,7 @@ int brood__os_apply_limits(const struct os_limits *limits, int *step)
     *step = OS_STEP_LIMITS;
     if (limits->memory) result = lower_limit(RLIMIT_DATA, limits->memory, 0);
     if (result == 0 && limits->cpu_seconds) result = lower_limit(RLIMIT_CPU, limits->cpu_seconds, 5);
+    if (result == 0 && limits->open_files) result = set_open_files(limits->open_files);
     if (result == 0 && !limits->core_dump) result = lower_limit(RLIMIT_CORE, 0, 0);
     if (result == 0) *step = OS_STEP_NONE;
     return result;

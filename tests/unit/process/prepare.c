@@ -44,7 +44,7 @@ static struct process_object full_object(void)
                                    .environment = environment,
                                    .descriptor_count = 3,
                                    .descriptors = {5, 0, 99},
-                                   .limits = {UINT64_MAX, 300, true, 4, cpus},
+                                   .limits = {UINT64_MAX, 300, 1024, true, 4, cpus},
                                    .worker = true};
 }
 
@@ -116,6 +116,7 @@ START_TEST(comes_back_as_it_was)
     ck_assert_mem_eq(o.descriptors, was.descriptors, 3 * sizeof(int));
     ck_assert_uint_eq(o.limits.memory, UINT64_MAX);
     ck_assert_uint_eq(o.limits.cpu_seconds, 300);
+    ck_assert_uint_eq(o.limits.open_files, 1024);
     ck_assert(o.limits.core_dump && o.worker);
     ck_assert_uint_eq(o.limits.cpu_count, 4);
     ck_assert_mem_eq(o.limits.cpus, cpus, sizeof cpus);

@@ -393,11 +393,8 @@ static size_t length_of(uint32_t number)
 
 static int produce(brood_queue q, uint32_t producer, uint32_t count)
 {
-    static union {
-        struct parcel parcel;
-        unsigned char bytes[sizeof(struct parcel) + LONG_PARCEL];
-    } room;
-    struct parcel *p = &room.parcel;
+    _Alignas(struct parcel) unsigned char room[sizeof(struct parcel) + LONG_PARCEL];
+    struct parcel *p = (struct parcel *)(void *)room;
     for (uint32_t i = 0; i < count; i++) {
         size_t size = length_of(i);
         *p = (struct parcel){.producer = producer, .number = i};

@@ -12,6 +12,7 @@ const struct area *const brood__areas[] = {&queues, &brood__pool_area, NULL};
 
 slot_scrub_fn *const brood__slot_scrubs[TABLE_COUNT] = {
     [TABLE_SEMAPHORE] = brood__semaphore_scrub,
+    [TABLE_BUFFER] = brood__map_scrub_buffer,
     [TABLE_QUEUE] = brood__queue_scrub,
     [TABLE_POOL] = brood__pool_scrub,
 };

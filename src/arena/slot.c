@@ -145,6 +145,21 @@ void brood__slot_release(enum table table, uint32_t index)
     atomic_store_explicit(&brood__arena()->tables[table].hint, index, memory_order_relaxed);
 }
 
+void brood__slot_leave(enum table table, uint32_t index)
+{
+    struct slot_shm *slot = brood__slot_at(table, index);
+    uint32_t generation = SLOT_GENERATION(atomic_load_explicit(&slot->word, memory_order_relaxed));
+    atomic_store(&slot->word, SLOT_WORD(generation, SLOT_GARBAGE, 0)); /* seq_cst: see brood__map_uses */
+    brood__slot_collect_one(table, HANDLE(table, index, generation));
+}
+
+void brood__slot_collect_one(enum table table, uint64_t id)
+{
+    struct slot_shm *slot = brood__slot_at(table, HANDLE_INDEX(id));
+    if (SLOT_GENERATION(atomic_load(&slot->word)) == HANDLE_GENERATION(id))
+        take_apart(slot, table, HANDLE_INDEX(id), brood__self->member, brood__slot_scrubs[table]);
+}
+
 bool brood__slot_collect(void)
 {
     bool some = false;

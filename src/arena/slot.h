@@ -115,5 +115,9 @@ uint64_t brood__slot_publish(enum table table, uint32_t index);
 bool brood__slot_retire(enum table table, uint64_t id);
 /* Free the body, then INIT or FREEING→FREE under the next generation; in a signal handler that can't, →GARBAGE. */
 void brood__slot_release(enum table table, uint32_t index);
+/* FREEING→GARBAGE, and taken apart at once unless its scrub says "not now"; else by whoever comes by later. */
+void brood__slot_leave(enum table table, uint32_t index);
+/* Take this slot apart, if it is garbage of this handle's generation and its scrub agrees. */
+void brood__slot_collect_one(enum table table, uint64_t id);
 
 #endif

@@ -95,6 +95,37 @@ static int check(const brood_task *task, const void *in, void *out, size_t n, co
     return o->timeout < BROOD_FOREVER ? BROOD_EINVAL : 0;
 }
 
+/* Whether a worker is inside; after a look at the word that found it not ACTIVE, and seq_cst as that: see each_job. */
+static bool is_occupied(const struct pool_shm *pool, uint32_t index, uint32_t serial)
+{
+    for (uint32_t i = 0; i <= pool->seat_room; i++)
+        if (atomic_load(&brood__pool_seat(pool, i)->inside) == JOB_INSIDE(index, serial)) return true;
+    return false;
+}
+
+/* An array that lies in a buffer is used where it is. */
+static bool lend(struct job_shm *job, enum lent which, const void *array, size_t bytes)
+{
+    uint64_t id = bytes ? brood__buffer_around(array, bytes) : 0;
+    if (id) {
+        struct buffer_shm *b = (struct buffer_shm *)(void *)brood__slot_at(TABLE_BUFFER, HANDLE_INDEX(id));
+        atomic_store(&b->lent, 1u);
+    }
+    atomic_store(&job->lent[which], id);
+    return id != 0;
+}
+
+/* FREE, of a job that is FILLING and ours; what it had is given back. */
+static void vacate(struct job_shm *job, uint32_t serial)
+{
+    uint64_t lent[LENT];
+    brood__pool_drop(&job->memory);
+    for (int k = 0; k < LENT; k++) lent[k] = atomic_exchange(&job->lent[k], 0);
+    atomic_store_explicit(&job->word, JOB_WORD(serial + 1, JOB_FREE, 0), memory_order_release);
+    for (int k = 0; k < LENT; k++) /* freed meanwhile */
+        if (lent[k]) brood__slot_collect_one(TABLE_BUFFER, lent[k]);
+}
+
 /* Free a job's memory and its place, if no worker looks at it any more; else later. */
 static void retire(struct pool_shm *pool, uint32_t index, uint64_t seen)
 {
@@ -108,11 +139,8 @@ static void retire(struct pool_shm *pool, uint32_t index, uint64_t seen)
     }
     /* seq_cst, as a worker's store of `inside` and its look at the word: one of us sees the other. */
     atomic_thread_fence(memory_order_seq_cst);
-    for (uint32_t i = 0; i <= pool->seat_room; i++)
-        if (atomic_load(&brood__pool_seat(pool, i)->inside) == JOB_INSIDE(index, serial)) return;
-    if (!swap(&job->word, &seen, JOB_WORD(serial, JOB_FILLING, brood__self->member))) return;
-    brood__pool_drop(&job->memory);
-    atomic_store_explicit(&job->word, JOB_WORD(serial + 1, JOB_FREE, 0), memory_order_release);
+    if (is_occupied(pool, index, serial)) return;
+    if (swap(&job->word, &seen, JOB_WORD(serial, JOB_FILLING, brood__self->member))) vacate(job, serial);
 }
 
 /* A place for a job: FILLING and ours. */
@@ -126,6 +154,8 @@ static int claim_job(struct pool_shm *pool, uint32_t *index)
             seen = atomic_load_explicit(&job->word, memory_order_acquire);
         }
         if (JOB_STATE(seen) != JOB_FREE) continue;
+        uint32_t jobs = atomic_load(&pool->jobs);
+        while (jobs <= i && !atomic_compare_exchange_weak(&pool->jobs, &jobs, i + 1)) {}
         if (!swap(&job->word, &seen, JOB_WORD(JOB_SERIAL(seen), JOB_FILLING, brood__self->member))) continue;
         *index = i;
         return 0;
@@ -133,7 +163,7 @@ static int claim_job(struct pool_shm *pool, uint32_t *index)
     return brood__fail_with(BROOD_EAGAIN, "%u maps are under way in this pool already", JOBS);
 }
 
-/* Fill a job: arrays that lie in the arena are used where they are, the others get places behind the chunks. */
+/* Fill a job: arrays that don't lie in buffers get places behind the chunks. */
 static int fill(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, const brood_task *task,
                 const struct arrays *a, size_t n, const brood_map_options *o)
 {
@@ -143,8 +173,8 @@ static int fill(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, co
     job->arg_size = task->arg_size;
     job->result_size = task->result_size;
     job->chunk_count = count_chunks(n, pool->workers, o->chunk);
-    bool in_there = a->in_bytes && brood__in_arena(a->in, a->in_bytes);
-    bool out_there = a->out_bytes && brood__in_arena(a->out, a->out_bytes);
+    bool in_there = lend(job, LENT_IN, a->in, a->in_bytes);
+    bool out_there = lend(job, LENT_OUT, a->out, a->out_bytes);
     size_t chunks = (size_t)job->chunk_count * sizeof(struct chunk_shm);
     size_t in = in_there ? 0 : (a->in_bytes + 63) & ~(size_t)63,
            out = out_there ? 0 : (a->out_bytes + 63) & ~(size_t)63;
@@ -176,7 +206,7 @@ static void give_back(const struct job_shm *job, const struct arrays *a)
         uint64_t next = c->record[CHUNK_RECORD(atomic_load(&((struct chunk_shm *)(uintptr_t)c)->word))].next;
         for (; next < c->end; next++) ((int32_t *)brood__at(job->codes))[next] = BROOD_ECANCELED;
     }
-    if (a->out && a->out_bytes && !brood__in_arena(a->out, a->out_bytes))
+    if (a->out && a->out_bytes && !atomic_load(&((struct job_shm *)(uintptr_t)job)->lent[LENT_OUT]))
         memcpy(a->out, brood__at(job->out), a->out_bytes);
     if (a->codes) memcpy(a->codes, brood__at(job->codes), job->n * sizeof(int));
 }
@@ -284,8 +314,7 @@ static int begin(struct pool_shm *pool, uint64_t pool_id, const brood_task *task
     uint64_t filling = atomic_load(&job->word);
     error = fill(pool, pool_id, job, task, a, n, o);
     if (error < 0) {
-        brood__pool_drop(&job->memory);
-        atomic_store(&job->word, JOB_WORD(JOB_SERIAL(filling) + 1, JOB_FREE, 0));
+        vacate(job, JOB_SERIAL(filling));
         return error;
     }
     atomic_store(&job->caller_inside, 1u);
@@ -529,9 +558,11 @@ static int64_t each_job(struct pool_shm *pool, uint64_t pool_id, struct seat_shm
                         int64_t (*visit)(struct pool_shm *, uint64_t, struct job_shm *, uint32_t))
 {
     int64_t answer = -1;
-    for (uint32_t i = 0; i < JOBS && answer < 0; i++) {
+    uint32_t jobs = atomic_load_explicit(&pool->jobs, memory_order_acquire);
+    for (uint32_t i = 0; i < jobs && answer < 0; i++) {
         struct job_shm *job = brood__pool_job(pool, i);
         uint64_t seen = atomic_load_explicit(&job->word, memory_order_acquire);
+        if (JOB_STATE(seen) == JOB_RETIRED && !brood__self->supervisor) retire(pool, i, seen);
         if (JOB_STATE(seen) != JOB_ACTIVE) continue;
         atomic_store(&seat->inside, JOB_INSIDE(i, JOB_SERIAL(seen))); /* seq_cst, see retire */
         if (atomic_load(&job->word) == seen) answer = visit(pool, pool_id, job, quota);
@@ -565,11 +596,36 @@ void brood__map_vacate(struct pool_shm *pool)
 {
     for (uint32_t i = 0; i < JOBS; i++) {
         struct job_shm *job = brood__pool_job(pool, i);
-        uint32_t serial = JOB_SERIAL(atomic_load(&job->word));
-        brood__pool_drop(&job->memory);
-        atomic_store(&job->word, JOB_WORD(serial + 1, JOB_FREE, 0));
+        vacate(job, JOB_SERIAL(atomic_load(&job->word)));
         brood__os_futex_clear_and_wake(&job->bell);
     }
+}
+
+/* Whether workers may be inside of this job. */
+static bool is_used(const struct pool_shm *pool, uint32_t index)
+{
+    uint64_t word = atomic_load(&brood__pool_job(pool, index)->word);
+    if (JOB_STATE(word) == JOB_RETIRED) return is_occupied(pool, index, JOB_SERIAL(word));
+    return JOB_STATE(word) != JOB_FREE;
+}
+
+bool brood__map_scrub_buffer(struct slot_shm *slot, uint32_t index)
+{
+    if (!atomic_load(&((struct buffer_shm *)(void *)slot)->lent)) return true;
+    uint64_t id = HANDLE(TABLE_BUFFER, index, SLOT_GENERATION(atomic_load(&slot->word)));
+    uint32_t pools = atomic_load(&brood__arena()->tables[TABLE_POOL].used);
+    for (uint32_t p = 1; p < pools; p++) {
+        /* Of a pool that is being taken apart all workers have left, so nothing that is read here can be missed. */
+        const struct pool_shm *pool = (const struct pool_shm *)(void *)brood__slot_at(TABLE_POOL, p);
+        if (!brood__pool_furnished(pool)) continue;
+        uint32_t jobs = atomic_load(&((struct pool_shm *)(uintptr_t)pool)->jobs);
+        for (uint32_t i = 0; i < jobs && i < JOBS; i++) {
+            struct job_shm *job = brood__pool_job(pool, i);
+            bool named = atomic_load(&job->lent[LENT_IN]) == id || atomic_load(&job->lent[LENT_OUT]) == id;
+            if (named && is_used(pool, i)) return false;
+        }
+    }
+    return true;
 }
 
 bool brood__map_ready(struct pool_shm *pool, struct seat_shm *seat)

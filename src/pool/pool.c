@@ -87,7 +87,7 @@ void brood__pool_drop(uint64_t *place)
     if (!id) return;
     bool ours = brood__buffer_seize(id); /* whatever the place says */
     *(volatile uint64_t *)place = 0;
-    if (ours) brood__slot_release(TABLE_BUFFER, HANDLE_INDEX(id));
+    if (ours) brood__buffer_release(HANDLE_INDEX(id));
 }
 
 /* ----------------------------------------------------------------------------------------------------------- waking */
@@ -233,6 +233,7 @@ static void reset(struct pool_shm *pool, const brood_pool_options *o)
     atomic_store(&pool->broken, 0);
     atomic_store(&pool->finished, 0);
     atomic_store(&pool->polled, 0);
+    atomic_store(&pool->jobs, 0);
     pool->template_member = 0;
     pool->broken_detail[0] = 0;
     pool->idle.flags[MONITOR_ASLEEP] = pool->idle.flags[MONITOR_BATON] = 0;

@@ -87,9 +87,16 @@ _Static_assert(sizeof(struct task_shm) == 320 && BROOD_FAIL_TEXT <= TASK_INLINE,
  * A job: one map.  word as of a task: FREE→FILLING (caller) →ACTIVE →FREE by the caller; RETIRED when a seat was still
  * inside: FREE is made of it later.  If the caller dies: →RETIRED.  memory is a buffer that the caller owns until the
  * job is ACTIVE and the job from then on.
+ *
+ * Arrays of the caller that lie in buffers are used where they are, so those buffers must outlast the workers that are
+ * inside, whatever their holder does or suffers: `lent` names them, written while FILLING, after buffer_shm.lent; a
+ * buffer that is freed stays GARBAGE while a job names it that is FILLING, ACTIVE or CANCELLED, or RETIRED with a seat
+ * inside.  Of a job that ends and of one who frees the buffer at that moment one sees the other; if either dies first,
+ * whoever claims the slot or wants memory looks again.
  */
 enum job_state { JOB_FREE, JOB_FILLING, JOB_ACTIVE, JOB_CANCELLED, JOB_RETIRED };
 #define JOBS 32u
+enum lent { LENT_IN, LENT_OUT, LENT };
 #define JOB_INSIDE(index, serial) ((uint64_t)(serial) << 32 | (uint64_t)((index) + 1))
 struct job_shm {
     _Atomic uint64_t word;
@@ -100,13 +107,14 @@ struct job_shm {
     struct os_robust_node robust;
     function_ref function;
     uint64_t n, arg_size, result_size;
-    uint64_t in, out; /* offsets of the arrays */
-    uint64_t codes;   /* offset of int32_t[n], 0: not wanted */
-    uint64_t chunks;  /* offset of chunk_shm[chunk_count] */
-    uint64_t memory;  /* handle of the buffer with chunks and copies */
+    uint64_t in, out;            /* offsets of the arrays */
+    uint64_t codes;              /* offset of int32_t[n], 0: not wanted */
+    uint64_t chunks;             /* offset of chunk_shm[chunk_count] */
+    uint64_t memory;             /* handle of the buffer with chunks and copies */
+    _Atomic uint64_t lent[LENT]; /* handles of the buffers that the arrays lie in; 0: the array is a copy in `memory` */
     uint32_t chunk_count;
     _Atomic uint32_t hint; /* chunks before it are not FREE */
-    uint64_t more[15];
+    uint64_t more[13];
     _Atomic uint32_t caller_inside; /* 1: the caller is inside its call until it makes the word FREE or RETIRED */
     uint32_t reserved;
 };
@@ -161,6 +169,7 @@ struct pool_shm {
     _Atomic uint32_t slots;     /* task slots that there are */
     _Atomic uint32_t submit_at; /* hints: where to look for a free slot, for a queued one */
     _Atomic uint32_t claim_at;
+    _Atomic uint32_t jobs;      /* jobs [jobs, JOBS) were never claimed; raised before a claim, so scans miss nothing */
     _Atomic uint32_t finished;  /* 1: not OPEN, and all workers have left; by the supervisor */
     uint64_t segment[SEGMENTS]; /* handles of buffers */
     struct latch_shm idle;      /* a monitor: workers without work sleep here */
@@ -233,6 +242,8 @@ void brood__pool_death(const struct pool_shm *pool, uint32_t dead, struct death 
 /* Free all task slots and jobs of a pool that is being taken apart, but for those that a live submitter is filling. */
 void brood__task_vacate(struct pool_shm *pool);
 void brood__map_vacate(struct pool_shm *pool);
+/* The scrub of buffers: false while some map uses this one. */
+bool brood__map_scrub_buffer(struct slot_shm *slot, uint32_t index);
 /* Whether some member is inside a call on a map of this pool. */
 bool brood__map_visited(const struct pool_shm *pool);
 

@@ -4,6 +4,10 @@
  *
  * A worker that dies costs the one task it was in; that task resolves as BROOD_ELOST with the signal, the worker is
  * replaced, and the rest goes on.  A pool's handle works in every member: a task may submit to its own pool.
+ *
+ * Workers ignore SIGINT, SIGQUIT and SIGHUP, which are for the program, and whatever else it ignores when it makes the
+ * pool; they are stopped and continued together with it.  A call that waits goes on after a signal handler; the handler
+ * ends it by brood_pool_close or brood_pool_terminate.
  */
 #ifndef BROOD_POOL_H
 #define BROOD_POOL_H
@@ -131,7 +135,10 @@ BROOD_API int brood_future_free(brood_future future);
 BROOD_API int brood_pool_apply_task(brood_pool pool, const brood_task *task, const void *arg, void *result, int timeout,
                                     brood_outcome *outcome);
 
-/* No more work is taken (BROOD_ECLOSED); what was is finished, then the workers leave. */
+/*
+ * No more work is taken (BROOD_ECLOSED); what was is finished, then the workers leave.
+ * This and terminate are async-signal-safe.
+ */
 BROOD_API int brood_pool_close(brood_pool pool);
 
 /* End the workers at once; open tasks resolve as BROOD_ECANCELED. */

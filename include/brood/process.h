@@ -6,6 +6,10 @@
  *     brood_process_start(&p, NULL, worker, &(worker_args){in, out});
  *     brood_process_join(p, BROOD_FOREVER, &exit_code);
  *     brood_process_free(p);
+ *
+ * It is of its starter's process group and takes the keys of a terminal as any child does.  By fork it has the caller's
+ * handlers, ignored signals and mask; else it ignores what the caller ignores (but for SIGCHLD), has the defaults for all
+ * else, and blocks nothing.  A signal that comes while it is being started waits until its task begins.
  */
 #ifndef BROOD_PROCESS_H
 #define BROOD_PROCESS_H

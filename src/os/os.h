@@ -186,7 +186,8 @@ pid_t brood__os_fork(void);
  * not a child of this process, so that no wait of the caller's program sees it and no SIGCHLD comes.
  * variable: "NAME=" to which "<its pid>:<number of kept descriptor>" is appended, added to the environment.
  * keep: the descriptor that stays open in it (besides what the caller's program lets its children inherit).
- * name: what its argv[0] is.  It starts with default signals and in the caller's session and process group.
+ * name: what its argv[0] is.  It starts with default signals, all of them blocked, and in the caller's session and
+ * process group.
  * Returns its pid once exec has succeeded; else the -errno of the step that failed.  Not async-signal-safe.
  */
 int brood__os_run_detached(const char *name, const char *variable, int keep);
@@ -232,9 +233,16 @@ _Noreturn void brood__os_exit_now(int code);
 int brood__os_die_with_parent(pid_t parent);
 /* Names in ps and top: cut to 15 bytes. */
 void brood__os_set_name(const char *name);
-/* All signals to their defaults, the ignored ones too, and none blocked: the state in which a program begins. */
-void brood__os_reset_signals(void);
-void brood__os_ignore_signal(int signal);
+/*
+ * The signals that this process ignores: of signal n the bit n - 1.  SIGCHLD is never among them, for who begins so
+ * can't wait for children of its own.
+ */
+#define OS_SIGNAL_BIT(signal) ((uint64_t)1 << ((signal)-1))
+uint64_t brood__os_ignored_signals(void);
+/* Ignore these, and block none: how a started process goes on when it is ready. */
+void brood__os_begin_signals(uint64_t ignored);
+/* In a copy of another program's process: handlers are forgotten, but those for faults of its own and the C library's. */
+void brood__os_drop_handlers(void);
 /* Block all signals and store the mask before into *saved (opaque, 128 bytes); put it back. */
 struct os_mask {
     uint64_t bits[16];

@@ -177,6 +177,7 @@ static int describe(struct pool_shm *pool, uint64_t pool_id, const brood_pool_op
     *object = (struct process_object){.function_name = "worker",
                                       .environment = environ,
                                       .worker = true,
+                                      .ignored_signals = brood__os_ignored_signals(),
                                       .limits = {.memory = o->memory_limit, .open_files = brood__os_open_files()}};
     int error = 0;
     if (o->initializer) {
@@ -312,7 +313,7 @@ static int shut(brood_pool pool, uint32_t state)
         p->idle.flags[MONITOR_ASLEEP] = 1;
         brood__monitor_leave(&p->idle, announced, INT_MAX, true);
     }
-    return brood__supervisor_request(&(struct request){.kind = REQUEST_POOL, .object = pool.id}, NULL, 0);
+    return brood__supervisor_tell(&(struct request){.kind = REQUEST_POOL, .object = pool.id});
 }
 
 int brood_pool_close(brood_pool pool)

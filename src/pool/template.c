@@ -57,6 +57,7 @@ static _Noreturn void be_worker(const struct template *t, uint32_t member, uint3
     brood__os_close(&poller);
     if (become_member(member, generation) < 0 || brood__child_stand(t->preparation, &mine, &step) < 0)
         brood__os_exit_now(127);
+    brood__os_drop_handlers();
     brood__os_set_name(t->preparation->public.name);
     brood__prepared = *t->preparation;
     brood__child_work(t->preparation, &mine, BROOD_START_FORK);
@@ -164,7 +165,10 @@ int brood__template_new(uint64_t pool_id, const struct preparation *preparation,
         return error;
     }
     brood__flush_before_fork();
+    struct os_mask mask;
+    brood__os_block_signals(&mask); /* for ever in the template, whose handlers are the caller's */
     pid_t pid = brood__os_fork();
+    if (pid != 0) brood__os_restore_signals(&mask);
     if (pid == 0) {
         struct template t = {pool_id, preparation, object, ends[0], -1};
         brood__os_close(&hold);

@@ -6,7 +6,6 @@
 #include "pool/supervise.h"
 
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +68,6 @@ int brood__worker_run(const brood_task *initializer, const void *arg, size_t arg
     int error;
     struct pool_shm *pool = brood__pool_find(pool_id, &error);
     if (!pool) return 0;
-    brood__os_ignore_signal(SIGINT); /* the terminal's Ctrl-C is for the program, which ends its pool */
     if (initializer && initialize(initializer, arg, arg_size) != 0) return EXIT_INITIALIZER;
     struct seat_shm *seat = brood__pool_seat(pool, brood__me()->seat);
     uint32_t most = pool->max_tasks_per_child, items = 0;

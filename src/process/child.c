@@ -10,6 +10,7 @@
 #include "process/supervisor.h"
 #include "sync/wait.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,7 +138,6 @@ _Noreturn void brood__child_run(int channel, bool inherited)
     error = brood__os_lifeline_watch(brood__self->lifeline_watch, &brood__self->lifeline_mine);
     if (error >= 0 || error == -ENOENT) error = brood__os_bell_sender(&brood__self->bell_sender);
     if (error < 0) give_up(channel, BROOD_ESTART, OS_STEP_DESCRIPTORS, -error);
-    brood__os_reset_signals();
     brood__os_set_name(preparation.public.name);
     error = brood__child_stand(&preparation, &object, &step);
     if (error < 0) give_up(channel, BROOD_ESTART, step, -error);
@@ -163,12 +163,18 @@ static int work_for_area(const brood_task *initializer, const struct process_obj
     return 127;
 }
 
+/* A pool's workers leave the keys and the end of a terminal to their program. */
+#define FOR_THE_PROGRAM (OS_SIGNAL_BIT(SIGINT) | OS_SIGNAL_BIT(SIGQUIT) | OS_SIGNAL_BIT(SIGHUP))
+
 _Noreturn void brood__child_work(const struct preparation *preparation, const struct process_object *object,
                                  brood_start_method method)
 {
     int code = 0;
     const brood_task *task = NULL;
     (void)preparation;
+    /* What came for this process since its fork comes now.  A copy of its starter has the starter's signals again. */
+    if (object->worker || method != BROOD_START_FORK)
+        brood__os_begin_signals(object->ignored_signals | (object->worker ? FOR_THE_PROGRAM : 0));
     if (object->function && brood__function_find(object->function, &task) < 0) task = NULL;
     if (object->worker) {
         code = work_for_area(task, object);

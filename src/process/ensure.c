@@ -118,6 +118,13 @@ int brood__supervisor_request(const struct request *request, const int *fds, siz
     }
 }
 
+int brood__supervisor_tell(const struct request *request)
+{
+    uint64_t word = atomic_load(&brood__arena()->supervisor.word);
+    bool ours = SUPERVISOR_STATE(word) == SUPERVISOR_STARTING && SUPERVISOR_STARTER(word) == brood__self->member;
+    return ours ? 0 : brood__supervisor_request(request, NULL, 0);
+}
+
 void brood__supervisor_tick(void)
 {
     struct supervisor_shm *s = &brood__arena()->supervisor;

@@ -94,6 +94,7 @@ static void put_object(struct item_writer *w, const struct process_object *o)
     put_numbers(w, "cpus", o->limits.cpus, o->limits.cpu_count, PREPARE_CPUS, false);
     put_uint(w, "memory", o->limits.memory);
     put_bool(w, "worker", o->worker);
+    put_uint(w, "ignored", o->ignored_signals);
     put_uint(w, "function", o->function);
     put_bool(w, "core_dump", o->limits.core_dump);
     put_uint(w, "open_files", o->limits.open_files);

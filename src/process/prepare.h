@@ -19,7 +19,7 @@
 #define PREPARE_DESCRIPTORS 64
 #define PREPARE_CPUS 4096
 
-enum { PREPARATION_KEYS = 8, OBJECT_KEYS = 11 };
+enum { PREPARATION_KEYS = 8, OBJECT_KEYS = 12 };
 
 /*
  * The preparation data: authkey (bytes), directory, original_directory, name (text), start_method, log_level (integer),
@@ -39,6 +39,7 @@ struct process_object {
     char *const *environment;    /* NULL: leave it as it is */
     size_t descriptor_count;     /* the numbers the passed descriptors get, in the order they were sent; distinct */
     int descriptors[OS_MAX_FDS]; /* at most PREPARE_DESCRIPTORS of them */
+    uint64_t ignored_signals;    /* that the starter ignores: see brood__os_ignored_signals */
     struct os_limits limits;     /* cpus as cpu_count ints, at most PREPARE_CPUS */
     bool worker;                 /* a pool's worker: function is its initializer, or 0 */
 };

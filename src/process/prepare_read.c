@@ -200,6 +200,7 @@ static void read_object(struct reader *r, struct process_object *o)
     o->limits.cpu_count = cpus;
     o->limits.memory = want_uint(r, "memory");
     o->worker = want_bool(r, "worker");
+    o->ignored_signals = want_uint(r, "ignored");
     o->function = want_uint(r, "function");
     o->limits.core_dump = want_bool(r, "core_dump");
     o->limits.open_files = want_uint(r, "open_files");

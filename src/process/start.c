@@ -53,6 +53,7 @@ static int describe(const brood_process_options *o, const brood_task *task, cons
     object->environment = o->environment ? o->environment : environ;
     object->descriptor_count = o->descriptor_count;
     for (size_t i = 0; i < o->descriptor_count; i++) object->descriptors[i] = o->descriptors[i].to;
+    object->ignored_signals = brood__os_ignored_signals();
     object->limits = (struct os_limits){.memory = o->memory_limit,
                                         .cpu_seconds = o->cpu_seconds,
                                         .open_files = brood__os_open_files(),
@@ -142,7 +143,7 @@ static int start_elsewhere(uint32_t member, brood_start_method method, const str
 
 /* In the forked child: become the member, stand as told, report, work. */
 static _Noreturn void forked_child(uint32_t member, uint32_t generation, const struct preparation *preparation,
-                                   const struct process_object *object, int ends[2])
+                                   const struct process_object *object, int ends[2], const struct os_mask *mask)
 {
     int step = 0;
     brood__family_rejoin();
@@ -171,6 +172,7 @@ static _Noreturn void forked_child(uint32_t member, uint32_t generation, const s
     brood__report_send(ends[1], 0, 0, 0, NULL);
     if (!brood__go_await(ends[1])) brood__os_exit_now(127);
     brood__os_close(&ends[1]);
+    brood__os_restore_signals(mask);
     brood__child_work(preparation, object, BROOD_START_FORK);
 }
 
@@ -193,11 +195,14 @@ static int start_by_fork(uint32_t member, const struct preparation *preparation,
     if (error >= 0) error = brood__os_stream_pair(ends);
     if (error < 0) return error;
     brood__flush_before_fork();
+    struct os_mask mask;
+    brood__os_block_signals(&mask); /* in the child until it is a member: a handler may be the caller's */
     pid_t pid = brood__os_fork();
     if (pid == 0) {
         brood__os_close(&hold); /* only the first member holds the lifeline */
-        forked_child(member, generation, preparation, object, ends);
+        forked_child(member, generation, preparation, object, ends, &mask);
     }
+    brood__os_restore_signals(&mask);
     brood__os_close(&ends[1]);
     if (pid < 0) {
         error = brood__fail_with((int)pid, "fork failed: %s", brood_strerror((int)pid));

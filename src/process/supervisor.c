@@ -337,7 +337,6 @@ static _Noreturn void started_child(int channel, brood_start_method method)
         snprintf(value, sizeof value, "%d:%d", (int)getpid(), channel);
         setenv(name, value, 1); /* the rest of it is for the loader; its own comes by the channel */
         char *argv[] = {brood__prepared.public.argc > 0 ? brood__prepared.public.argv[0] : (char *)"brood", NULL};
-        brood__os_reset_signals();
         int error = brood__os_set_inheritable(channel, true);
         if (error >= 0) error = brood__os_exec_self(argv, environ);
         brood__report_send(channel, BROOD_EEXEC, OS_STEP_EXEC, -error, NULL);
@@ -585,9 +584,9 @@ _Noreturn void brood__supervisor_run(const struct hello *hello, int fds[], size_
     int keep[] = {0, 1, 2, channel, fds[0], fds[1], fds[2], brood__self->bell_sender, poller};
     brood__os_close_all_but(keep, sizeof keep / sizeof *keep); /* what others wait to see the end of */
     brood__os_raise_descriptors();
-    /* The terminal's keys are for the program: the supervisor ends when the family does. */
-    const int ignored[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE, SIGUSR1, SIGUSR2};
-    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) brood__os_ignore_signal(ignored[i]);
+    /* The terminal's keys are for the program, and what comes to a process that it starts waits until that is ready. */
+    struct os_mask before;
+    brood__os_block_signals(&before);
     if (chdir("/") < 0) { /* stay, then: only keeps a directory busy */
     }
     brood__family_remember();

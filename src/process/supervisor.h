@@ -38,6 +38,11 @@ bool brood__supervisor_alive(void);
 int brood__supervisor_ensure(uint32_t *epoch);
 /* Send a request with descriptors; ensures a supervisor. */
 int brood__supervisor_request(const struct request *request, const int *fds, size_t count);
+/*
+ * Send one that only asks it to look, as a new one does anyway; also from a signal handler, which may have interrupted
+ * the start of one.
+ */
+int brood__supervisor_tell(const struct request *request);
 /* Run as one; channel brings the hello.  Never returns. */
 _Noreturn void brood__supervisor_run(const struct hello *hello, int fds[], size_t count, int channel);
 

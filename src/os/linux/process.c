@@ -225,17 +225,40 @@ static void default_signals(void)
         syscall(SYS_rt_sigaction, number, by_default, NULL, KERNEL_MASK_SIZE);
 }
 
-void brood__os_reset_signals(void)
+uint64_t brood__os_ignored_signals(void)
+{
+    uint64_t ignored = 0;
+    struct sigaction action;
+    for (int number = 1; number <= SIGRTMAX; number++) {
+        if (number == SIGCHLD || sigaction(number, NULL, &action) < 0) continue; /* refused: the C library's own */
+        if (action.sa_handler == SIG_IGN) ignored |= OS_SIGNAL_BIT(number);
+    }
+    return ignored;
+}
+
+void brood__os_begin_signals(uint64_t ignored)
 {
     static const struct os_mask none;
-    default_signals();
+    struct sigaction action = {.sa_handler = SIG_IGN};
+    for (int number = 1; number <= SIGRTMAX; number++)
+        if (ignored & OS_SIGNAL_BIT(number)) sigaction(number, &action, NULL);
     set_mask(&none, NULL);
 }
 
-void brood__os_ignore_signal(int signal)
+static bool is_fault(int number)
 {
-    struct sigaction action = {.sa_handler = SIG_IGN};
-    sigaction(signal, &action, NULL);
+    return number == SIGSEGV || number == SIGBUS || number == SIGFPE || number == SIGILL || number == SIGABRT ||
+           number == SIGTRAP || number == SIGSYS;
+}
+
+void brood__os_drop_handlers(void)
+{
+    struct sigaction action;
+    for (int number = 1; number <= SIGRTMAX; number++) {
+        if (is_fault(number) || sigaction(number, NULL, &action) < 0 || action.sa_handler == SIG_IGN) continue;
+        action = (struct sigaction){.sa_handler = SIG_DFL};
+        sigaction(number, &action, NULL);
+    }
 }
 
 /* -------------------------------------------------------------------------------------------------- this program */
@@ -353,7 +376,6 @@ struct detached {
 ON_FOREIGN_STACK static int become_program(void *argument)
 {
     struct detached *start = argument;
-    static const struct os_mask none;
 
     default_signals();
     start->pid = (pid_t)syscall(SYS_getpid);
@@ -365,7 +387,6 @@ ON_FOREIGN_STACK static int become_program(void *argument)
         return 127;
     }
     start->state = DETACHED_AT_EXEC;
-    set_mask(&none, NULL);
     start->state = execute(&start->program, start->argv, start->environment);
     return 127;
 }

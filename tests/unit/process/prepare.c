@@ -44,6 +44,7 @@ static struct process_object full_object(void)
                                    .environment = environment,
                                    .descriptor_count = 3,
                                    .descriptors = {5, 0, 99},
+                                   .ignored_signals = UINT64_C(1) << 63 | 2,
                                    .limits = {UINT64_MAX, 300, 1024, true, 4, cpus},
                                    .worker = true};
 }
@@ -114,6 +115,7 @@ START_TEST(comes_back_as_it_was)
     ck_assert_ptr_null(o.environment[2]);
     ck_assert_uint_eq(o.descriptor_count, 3);
     ck_assert_mem_eq(o.descriptors, was.descriptors, 3 * sizeof(int));
+    ck_assert_uint_eq(o.ignored_signals, UINT64_C(1) << 63 | 2);
     ck_assert_uint_eq(o.limits.memory, UINT64_MAX);
     ck_assert_uint_eq(o.limits.cpu_seconds, 300);
     ck_assert_uint_eq(o.limits.open_files, 1024);

@@ -174,6 +174,12 @@ enum os_exit {
  * (PIDFD_GET_INFO with PIDFD_INFO_EXIT, Linux 6.15).
  */
 enum os_exit brood__os_process_exit(int pidfd, int *value);
+/* The same of a child of this process that has ended and that nobody has reaped, by its number: needs no descriptor. */
+enum os_exit brood__os_child_exit(pid_t child, int *value);
+/* Reap a child that has ended, and wait for a debugger that has to see it first; of others' children nothing. */
+void brood__os_process_reap(int pidfd);
+/* SIGKILL a child of this process that nobody has reaped, and reap it.  Needs no descriptor. */
+void brood__os_end_child(pid_t child);
 
 /*
  * fork(2), with the C library's handlers.  All signals are blocked around it; both processes go on with the caller's

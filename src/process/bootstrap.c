@@ -33,39 +33,42 @@ int brood__hello_send(int channel, const struct hello *hello, const int *passed,
     return error < 0 ? error : 0;
 }
 
-void brood__report_send(int channel, int code, int step, int error, const char *detail)
+int brood__report_send(int channel, int code, int step, int error, const char *detail)
 {
     struct report report = {.magic = REPORT_MAGIC, .code = code, .step = step, .error = error};
     if (detail) strncpy(report.detail, detail, sizeof report.detail - 1);
-    brood__os_write_all(channel, &report, sizeof report, brood__os_deadline(1000));
+    return brood__os_write_all(channel, &report, sizeof report, brood__os_deadline(1000));
 }
 
-void brood__go_send(int channel)
+int brood__go_send(int channel)
 {
-    brood__os_write_all(channel, "g", 1, brood__os_deadline(1000));
+    int error = brood__os_write_all(channel, "g", 1, brood__os_deadline(1000));
+    return error == -EPIPE ? 0 : error;
 }
 
 bool brood__go_await(int channel)
 {
     char go;
     int error;
-    while ((error = brood__os_read_all(channel, &go, 1, brood__os_deadline(1000))) == -ETIMEDOUT) {
+    while ((error = brood__os_read_all(channel, &go, 1, brood__os_deadline(1000))) < 0) {
+        if (error == -EPIPE) return false;
         /* A sibling that the starter forked at the same time may hold its end open. */
         struct member_shm *starter = brood__member_find(brood__me()->parent);
         if (!starter || atomic_load(&starter->gone)) return false;
+        if (error != -ETIMEDOUT) brood__os_nap(1000 * 1000); /* the system is out of something for a moment */
     }
-    return error >= 0;
+    return true;
 }
 
 int brood__report_receive(int channel, int64_t deadline)
 {
     struct report report;
     int error = brood__os_read_all(channel, &report, sizeof report, deadline);
-    if (error == -ETIMEDOUT) return BROOD_ETIMEDOUT;
+    if (error == -ETIMEDOUT) return brood__fail_with(BROOD_ETIMEDOUT, "the process did not report in time");
     if (error == -EPIPE)
         return brood__fail_with(BROOD_ENOINIT,
                                 "the started program ended, or closed its channel, without calling brood_init");
-    if (error < 0) return error;
+    if (error < 0) return brood__fail_with(error, "the process's report could not be read: %s", brood_strerror(error));
     report.detail[sizeof report.detail - 1] = 0;
     if (report.magic != REPORT_MAGIC) return brood__fail_with(BROOD_ECORRUPT, "a report that no child of Brood sends");
     if (report.code == 0) return 0;

@@ -46,13 +46,19 @@ struct report {
 /* Send hello, descriptors and bytes; deadline for all.  0, -EPIPE (the child has gone), -ETIMEDOUT. */
 int brood__hello_send(int channel, const struct hello *hello, const int *passed, size_t passed_count, const void *bytes,
                       int64_t deadline);
-/* Send a report; never blocks for long, errors are ignored: the other side then sees the end of the channel. */
-void brood__report_send(int channel, int code, int step, int error, const char *detail);
-/* Receive it: its code, with this thread's detail set; BROOD_ENOINIT, BROOD_ETIMEDOUT. */
+/*
+ * Send a report; never blocks for long.  0 or -errno: then the sender has to end, so that the other side sees the end of
+ * the channel.
+ */
+int brood__report_send(int channel, int code, int step, int error, const char *detail);
+/* Receive it: its code, with this thread's detail set; BROOD_ENOINIT, BROOD_ETIMEDOUT, or -errno. */
 int brood__report_receive(int channel, int64_t deadline);
 
-/* Say "go"; in the child, a member by now, wait for it: false if the starter has died. */
-void brood__go_send(int channel);
+/*
+ * Say "go": 0, also to one that has ended by now, whose end is seen as any other; or -errno.  In the child, a member by
+ * now, wait for it: false if the starter has died.
+ */
+int brood__go_send(int channel);
 bool brood__go_await(int channel);
 
 /* What a started process does with its channel; it never returns.  inherited: forked with the family mapped. */

@@ -115,6 +115,10 @@ _Noreturn void brood__child_run(int channel, bool inherited)
     brood__os_fill_standard();
     ssize_t size = brood__os_receive(channel, &hello, sizeof hello, fds, &count, deadline);
     if (size == -EMFILE || size == -ENFILE) give_up(channel, BROOD_ESTART, OS_STEP_DESCRIPTORS, (int)-size);
+    if (size < 0) {
+        brood__fail_with(BROOD_ESTART, "the bootstrap channel could not be read: %s", brood_strerror((int)size));
+        give_up(channel, BROOD_ESTART, 0, 0);
+    }
     if (size != sizeof hello || hello.magic != HELLO_MAGIC || count < HELLO_FIXED_FDS) {
         brood__fail_with(BROOD_ECORRUPT, "the bootstrap channel brought no hello of this version of Brood");
         give_up(channel, BROOD_ECORRUPT, 0, 0);
@@ -149,7 +153,7 @@ _Noreturn void brood__child_run(int channel, bool inherited)
     brood__family_remember();
     brood__on_tick = brood__supervisor_tick;
     brood__prepared = preparation;
-    brood__report_send(channel, 0, 0, 0, NULL);
+    if (brood__report_send(channel, 0, 0, 0, NULL) < 0) brood__os_exit_now(127);
     if (!object.worker && !brood__go_await(channel)) brood__os_exit_now(127);
     brood__os_close(&channel);
     brood__child_work(&preparation, &object, (brood_start_method)hello.method);

@@ -32,7 +32,7 @@ static int execute(uint32_t epoch, bool *killed)
     *killed = false;
     int ends[2];
     int error = brood__os_stream_pair(ends);
-    if (error < 0) return error;
+    if (error < 0) return brood__fail_with(error, "no channel to the supervisor: %s", brood_strerror(error));
     struct hello hello = {.magic = HELLO_MAGIC, .kind = HELLO_SUPERVISOR, .member = epoch};
     struct os_process process = {0};
     int pidfd = -1;
@@ -53,10 +53,8 @@ static int execute(uint32_t epoch, bool *killed)
     if (error == BROOD_ETIMEDOUT)
         error =
             brood__fail_with(BROOD_ENOINIT, "the program did not report in time: does its main call brood_init first?");
-    if (error < 0 && pidfd >= 0) { /* whatever it is doing instead */
-        brood__os_process_signal(pidfd, SIGKILL);
+    if (error < 0 && pidfd >= 0 && brood__os_process_signal(pidfd, SIGKILL) >= 0) /* whatever it is doing instead */
         brood__os_wait_readable(pidfd, OS_NEVER);
-    }
     brood__os_close(&pidfd);
     return error;
 }
@@ -103,10 +101,12 @@ static int send_request(const struct request *request, const int *fds, size_t co
     pid_t peer;
     struct arena_shm *arena = brood__arena();
     int error = brood__os_connect(arena->listen_name, (size_t)arena->listen_size, &connection, &peer);
-    if (error < 0) return error;
-    error = brood__os_send(connection, request, sizeof *request, fds, count, brood__os_deadline(arena->start_timeout));
-    brood__os_close(&connection);
-    return error < 0 ? error : 0;
+    if (error >= 0) {
+        int64_t deadline = brood__os_deadline(arena->start_timeout);
+        error = brood__os_send(connection, request, sizeof *request, fds, count, deadline);
+        brood__os_close(&connection);
+    }
+    return error < 0 ? brood__fail_with(error, "the supervisor could not be told: %s", brood_strerror(error)) : 0;
 }
 
 int brood__supervisor_request(const struct request *request, const int *fds, size_t count)

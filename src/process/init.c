@@ -172,10 +172,8 @@ static void end_supervisors(void)
         if (brood__supervisor_alive()) {
             struct os_process process = {atomic_load(&s->pid), s->started};
             int pidfd = -1;
-            if (brood__os_process_open(&process, &pidfd) >= 0) {
-                brood__os_process_signal(pidfd, SIGKILL);
+            if (brood__os_process_open(&process, &pidfd) >= 0 && brood__os_process_signal(pidfd, SIGKILL) >= 0)
                 brood__os_wait_readable(pidfd, OS_NEVER);
-            }
             brood__os_close(&pidfd);
             brood__os_nap(50 * 1000);
             continue;
@@ -183,6 +181,18 @@ static void end_supervisors(void)
         uint64_t over = SUPERVISOR_WORD(SUPERVISOR_EPOCH(word) + 1, SUPERVISOR_NONE, 0);
         if (atomic_compare_exchange_strong(&s->word, &word, over)) return;
     }
+}
+
+/* There are descriptors for it; what the system lacks at this instant, it has at the next. */
+static int open_member(const struct member_shm *m, int *pidfd)
+{
+    struct os_process process = {m->pid, m->started};
+    int error = brood__os_process_open(&process, pidfd);
+    for (int tries = 1; error < 0 && error != -ESRCH && tries < 100; tries++) {
+        brood__os_nap(1000 * 1000);
+        error = brood__os_process_open(&process, pidfd);
+    }
+    return error;
 }
 
 /* End all others and wait until they are gone; the children that this process forked are reaped. */
@@ -199,12 +209,11 @@ static void end_family(void)
     for (uint32_t i = 1; i < used; i++) {
         struct member_shm *m = brood__member_at(i);
         if (i == brood__self->member || SLOT_STATE(atomic_load(&m->slot.word)) != SLOT_LIVE) continue;
-        struct os_process process = {m->pid, m->started};
-        int fd = -1, value;
-        if (brood__os_process_open(&process, &fd) < 0) continue;
+        int fd = -1;
+        if (open_member(m, &fd) < 0) continue;
         brood__os_process_signal(fd, SIGKILL);
         brood__os_wait_readable(fd, OS_NEVER);
-        brood__os_process_exit(fd, &value);
+        brood__os_process_reap(fd);
         brood__os_close(&fd);
     }
     if (alive) brood__os_wait_readable(pidfd, OS_NEVER);

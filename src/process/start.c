@@ -98,6 +98,19 @@ static void discard(int channel, uint32_t member)
     brood__os_read_all(channel, &byte, 1, brood__os_deadline(1000));
 }
 
+static int open_channel(int ends[2])
+{
+    int error = brood__os_stream_pair(ends);
+    return error < 0 ? brood__fail_with(error, "no channel to the process: %s", brood_strerror(error)) : 0;
+}
+
+/* Of a step between us and a process that is on its way. */
+static int channel_failed(int error)
+{
+    if (error == -ETIMEDOUT) return brood__fail_with(BROOD_ETIMEDOUT, "the process did not report in time");
+    return brood__fail_with(error, "the channel to the process failed: %s", brood_strerror(error));
+}
+
 /* Spawn and forkserver: the supervisor forks; the child reads its preparation from us. */
 static int start_elsewhere(uint32_t member, brood_start_method method, const struct preparation *preparation,
                            const struct process_object *object, const brood_process_options *o, int64_t deadline)
@@ -118,7 +131,7 @@ static int start_elsewhere(uint32_t member, brood_start_method method, const str
     for (int fd = 0; fd < 3; fd++)
         if (hello.stdio & 1u << fd) passed[n++] = fd;
     for (size_t i = 0; i < o->descriptor_count; i++) passed[n++] = o->descriptors[i].from;
-    error = brood__os_stream_pair(ends);
+    error = open_channel(ends);
     if (error >= 0) {
         struct request request = {.kind = REQUEST_START, .member = member, .method = (uint32_t)method};
         error = brood__supervisor_request(&request, &ends[1], 1);
@@ -126,9 +139,10 @@ static int start_elsewhere(uint32_t member, brood_start_method method, const str
         if (error >= 0) {
             error = brood__hello_send(ends[0], &hello, passed, n, bytes, deadline);
             if (error == -EPIPE) error = 0; /* its report says why */
+            if (error < 0) error = channel_failed(error);
         }
         if (error >= 0) error = await_report(ends[0], method, deadline);
-        if (error >= 0) brood__go_send(ends[0]);
+        if (error >= 0 && (error = brood__go_send(ends[0])) < 0) error = channel_failed(error);
         if (error < 0) {
             char detail[DETAIL_SIZE];
             snprintf(detail, sizeof detail, "%s", brood_error_detail());
@@ -169,7 +183,7 @@ static _Noreturn void forked_child(uint32_t member, uint32_t generation, const s
     brood__family_remember();
     brood__prepared = *preparation;
     brood__os_close(&ends[0]);
-    brood__report_send(ends[1], 0, 0, 0, NULL);
+    if (brood__report_send(ends[1], 0, 0, 0, NULL) < 0) brood__os_exit_now(127);
     if (!brood__go_await(ends[1])) brood__os_exit_now(127);
     brood__os_close(&ends[1]);
     brood__os_restore_signals(mask);
@@ -192,7 +206,7 @@ static int start_by_fork(uint32_t member, const struct preparation *preparation,
     int ends[2], hold = brood__self->lifeline_hold;
     uint32_t generation = brood__member_generation(member);
     int error = brood__supervisor_ensure(NULL);
-    if (error >= 0) error = brood__os_stream_pair(ends);
+    if (error >= 0) error = open_channel(ends);
     if (error < 0) return error;
     brood__flush_before_fork();
     struct os_mask mask;
@@ -211,17 +225,8 @@ static int start_by_fork(uint32_t member, const struct preparation *preparation,
         if (error == BROOD_ENOINIT) error = brood__fail_with(BROOD_ESTART, "the process ended before it reported");
         if (error == 0)
             error = brood__supervisor_request(&(struct request){.kind = REQUEST_WATCH, .member = member}, NULL, 0);
-        if (error == 0) brood__go_send(ends[0]);
-        if (error < 0) { /* it has not become a member, or nobody would watch it */
-            struct os_process child = {pid, 0};
-            int pidfd, value;
-            if (brood__os_process_open(&child, &pidfd) >= 0) {
-                brood__os_process_signal(pidfd, 9);
-                brood__os_wait_readable(pidfd, OS_NEVER);
-                brood__os_process_exit(pidfd, &value);
-                brood__os_close(&pidfd);
-            }
-        }
+        if (error == 0 && (error = brood__go_send(ends[0])) < 0) error = channel_failed(error);
+        if (error < 0) brood__os_end_child(pid); /* it has not become a member, or nobody would watch it */
     }
     brood__os_close(&ends[0]);
     return error;
@@ -289,5 +294,6 @@ int brood_process_start_task(brood_process *process, const brood_process_options
     snprintf(before, sizeof before, "%s", brood_error_detail());
     brood__fail_with(0, "%s", "");
     int error = start(process, options ? options : &none, task, arg);
+    if (error < 0 && !brood_error_detail()[0]) brood__fail_with(error, "%s", brood_strerror(error));
     return error < 0 ? error : brood__fail_with(0, "%s", before);
 }

@@ -175,20 +175,46 @@ static enum os_exit exit_by_pidfd(int pidfd, int *value)
     return OS_EXIT_STATUS;
 }
 
-enum os_exit brood__os_process_exit(int pidfd, int *value)
+/* OS_EXIT_UNKNOWN: it is no child of this process, or has been reaped. */
+static enum os_exit wait_for(idtype_t kind, id_t id, int *value)
 {
     siginfo_t info;
     int result;
     *value = 0;
     do {
         info.si_pid = 0;
-        result = waitid((idtype_t)P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | __WALL);
+        result = waitid(kind, id, &info, WEXITED | WNOHANG | __WALL);
     } while (result < 0 && errno == EINTR);
 
-    if (result == 0 && info.si_pid == 0) return OS_EXIT_RUNNING;
-    if (result < 0) return readable_now(pidfd) ? exit_by_pidfd(pidfd, value) : OS_EXIT_RUNNING;
+    if (result < 0) return OS_EXIT_UNKNOWN;
+    if (info.si_pid == 0) return OS_EXIT_RUNNING;
     *value = info.si_status;
     return info.si_code == CLD_EXITED ? OS_EXIT_STATUS : OS_EXIT_SIGNAL;
+}
+
+enum os_exit brood__os_process_exit(int pidfd, int *value)
+{
+    enum os_exit exit = wait_for((idtype_t)P_PIDFD, (id_t)pidfd, value);
+    if (exit != OS_EXIT_UNKNOWN) return exit;
+    return readable_now(pidfd) ? exit_by_pidfd(pidfd, value) : OS_EXIT_RUNNING;
+}
+
+enum os_exit brood__os_child_exit(pid_t child, int *value)
+{
+    return child > 0 ? wait_for(P_PID, (id_t)child, value) : OS_EXIT_UNKNOWN;
+}
+
+void brood__os_process_reap(int pidfd)
+{
+    siginfo_t info;
+    while (waitid((idtype_t)P_PIDFD, (id_t)pidfd, &info, WEXITED | __WALL) < 0 && errno == EINTR) continue;
+}
+
+void brood__os_end_child(pid_t child)
+{
+    if (child <= 0) return;
+    kill(child, SIGKILL);
+    while (waitpid(child, NULL, __WALL) < 0 && errno == EINTR) continue;
 }
 
 bool brood__os_has_threads(void)

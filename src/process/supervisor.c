@@ -103,6 +103,10 @@ static bool keep_spares(void)
     return true;
 }
 
+/* Connections that the poller has no room for: looked at every few milliseconds instead. */
+static int waiting[64];
+static size_t waiting_count;
+
 static bool is_scarce(int error)
 {
     return error == -EMFILE || error == -ENFILE;
@@ -173,6 +177,7 @@ static enum os_exit ask_again(int pidfd, int *value)
 }
 
 static void report(uint32_t member);
+static bool serve(int connection);
 
 static void tell_started(uint32_t member, int code)
 {
@@ -216,6 +221,9 @@ static void retry(void)
 {
     if (brood__os_now() < retry_at) return;
     retry_at = OS_NEVER;
+    for (size_t i = waiting_count; i-- > 0;)
+        if (serve(waiting[i])) waiting[i] = waiting[--waiting_count];
+    if (waiting_count > 0) retry_soon();
     for (uint32_t i = 1; i < watched_count; i++)
         if (watched[i].ended) finish(i);
     if (unwatched) watch_all();
@@ -227,7 +235,11 @@ static void retry(void)
 static void end_stray(struct watched *w)
 {
     brood__os_process_signal(w->pidfd, SIGKILL);
-    brood__os_poller_add(poller, w->pidfd, TAG(TAG_STRAY, w->pidfd));
+    if (brood__os_poller_add(poller, w->pidfd, TAG(TAG_STRAY, w->pidfd)) < 0) {
+        brood__os_wait_readable(w->pidfd, brood__os_deadline(100));
+        brood__os_process_exit(w->pidfd, &(int){0});
+        brood__os_close(&w->pidfd);
+    }
     w->pidfd = -1;
     if (w->report >= 0) brood__os_poller_remove(poller, w->report);
     brood__os_close(&w->report);
@@ -356,7 +368,9 @@ static int launch(uint32_t member, brood_start_method method, int channel)
     }
     if (pid < 0) return (int)pid;
     struct os_process process = {pid, 0};
-    return brood__supervisor_watch_pid(member, &process);
+    int error = brood__supervisor_watch_pid(member, &process);
+    if (error < 0) brood__os_end_child(pid); /* nobody would reap it */
+    return error;
 }
 
 static void start_request(const struct request *request, int *fds, size_t count)
@@ -395,7 +409,10 @@ int brood__supervisor_start(uint32_t member, brood_start_method method, const in
     error = brood__hello_send(ends[0], &hello, passed, n, NULL, 0); /* it fits, or it is an error: we don't wait */
     if (error >= 0) error = launch(member, method, ends[1]);
     brood__os_close(&ends[1]);
-    if (error >= 0) error = brood__os_poller_add(poller, ends[0], TAG(TAG_REPORT, member));
+    if (error >= 0) {
+        error = brood__os_poller_add(poller, ends[0], TAG(TAG_REPORT, member));
+        if (error < 0) brood__supervisor_kill(member); /* it is watched, and nobody wants it */
+    }
     if (error < 0) {
         brood__os_close(&ends[0]);
         return error;
@@ -456,14 +473,16 @@ static void area_readable(int fd)
 
 /* -------------------------------------------------------------------------------------------------------- requests */
 
-static void serve(int connection)
+/* false: it has not come yet, or the system was out of something that it is not out of for long. */
+static bool serve(int connection)
 {
     struct request request;
     int fds[OS_MAX_FDS];
     size_t count = OS_MAX_FDS;
     drop_spares(); /* what comes is lost if there is no room for it */
     ssize_t size = brood__os_receive(connection, &request, sizeof request, fds, &count, 0);
-    if (size == -EAGAIN) return;
+    if (size == -ENOMEM || size == -ENOBUFS) brood__os_nap(RETRY_NS);
+    if (size == -EAGAIN || size == -ENOMEM || size == -ENOBUFS) return false;
     brood__os_poller_remove(poller, connection);
     brood__os_close(&connection);
     if (size != (ssize_t)sizeof request) {
@@ -482,6 +501,7 @@ static void serve(int connection)
         }
     }
     for (size_t i = 0; i < count; i++) brood__os_close(&fds[i]);
+    return true;
 }
 
 static void accept_one(void)
@@ -495,7 +515,13 @@ static void accept_one(void)
         if (is_scarce(error)) brood__os_nap(RETRY_NS); /* others have to give some back first */
     }
     if (error < 0) return;
-    if (brood__os_poller_add(poller, connection, TAG(TAG_REQUEST, connection)) < 0) brood__os_close(&connection);
+    if (brood__os_poller_add(poller, connection, TAG(TAG_REQUEST, connection)) >= 0 || serve(connection)) return;
+    if (waiting_count == sizeof waiting / sizeof *waiting) {
+        brood__os_close(&connection);
+        return;
+    }
+    waiting[waiting_count++] = connection;
+    retry_soon();
 }
 
 /* ------------------------------------------------------------------------------------------------------------- life */

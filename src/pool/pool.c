@@ -294,7 +294,10 @@ int brood_pool_new(brood_pool *pool, const brood_pool_options *options)
         if (error < 0) brood__slot_retire(TABLE_POOL, id);
     }
     brood__os_close(&channel);
-    if (error < 0) brood__pool_vacate(p);
+    if (error < 0) {
+        if (p->template_member) brood__template_end(p->template_member);
+        brood__pool_vacate(p);
+    }
     return error;
 }
 

@@ -25,6 +25,7 @@
 
 #define FAILED_STARTS 5
 #define PAUSE_NS ((int64_t)20 * 1000 * 1000) /* after the first failed start; doubled with each */
+#define KILL_AGAIN_NS ((int64_t)100 * 1000 * 1000)
 #define EXIT_INITIALIZER 125
 #define PATIENCE 300 /* looks for a status that the template is to tell, 3 ms each */
 
@@ -326,6 +327,9 @@ static int64_t manage_pool(uint32_t index)
         if (template) end_template(pool);
         if (!template && !atomic_exchange(&pool->finished, 1)) ring(pool, pool_id);
     }
+    if ((broken || state == POOL_TERMINATED) &&
+        (empty < pool->workers || template)) /* who could not be killed at once */
+        return brood__os_now() + KILL_AGAIN_NS;
     if (broken || state == POOL_TERMINATED || (state == POOL_CLOSED && !work) || empty == 0) return OS_NEVER;
     if (!r->announced) return OS_NEVER;
     if (atomic_load(&pool->finished)) return OS_NEVER; /* what looks like work is a submit that withdraws */
@@ -371,7 +375,8 @@ static void request(const struct request *request, int *fds, size_t count)
         brood__os_close(&r->channel);
         r->channel = fds[next];
         fds[next] = -1;
-        brood__supervisor_poll(r->channel, HANDLE_INDEX(request->object));
+        /* Its template sees the end of one that is closed, and offers another. */
+        if (brood__supervisor_poll(r->channel, HANDLE_INDEX(request->object)) < 0) brood__os_close(&r->channel);
     }
 }
 
@@ -382,7 +387,8 @@ static void readable(int fd, uint64_t argument)
     struct record *r = &records[argument & 0xfff];
     if (r->channel != fd) return;
     ssize_t size = brood__os_receive(fd, &m, sizeof m, NULL, &none, 0);
-    if (size == -EAGAIN) return;
+    if (size == -ENOMEM || size == -ENOBUFS) brood__os_nap(1000 * 1000); /* no longer than that, mostly */
+    if (size == -EAGAIN || size == -ENOMEM || size == -ENOBUFS) return;
     if (size != (ssize_t)sizeof m) { /* the template has gone, or is no template */
         brood__supervisor_unpoll(fd);
         brood__os_close(&r->channel);

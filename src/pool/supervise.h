@@ -23,6 +23,8 @@ struct template_message {
 /* Make the template of a pool, a copy of this process: its member handle, and the supervisor's end of its channel. */
 int brood__template_new(uint64_t pool_id, const struct preparation *preparation, const struct process_object *object,
                         uint64_t *member, int *channel);
+/* End the template of a pool that came to nothing, a child of this process. */
+void brood__template_end(uint64_t member);
 
 /* The life of a worker; returns its exit code. */
 int brood__worker_run(const brood_task *initializer, const void *arg, size_t arg_size);

@@ -63,10 +63,16 @@ static _Noreturn void be_worker(const struct template *t, uint32_t member, uint3
     brood__child_work(t->preparation, &mine, BROOD_START_FORK);
 }
 
+/* What is not said is not known: of what the system is out of for a moment, it is not for long. */
 static void say(int channel, uint32_t kind, uint32_t member, int value)
 {
     struct template_message m = {.kind = kind, .member = member, .value = value};
-    brood__os_send(channel, &m, sizeof m, NULL, 0, brood__os_deadline(1000));
+    int64_t deadline = brood__os_deadline(1000);
+    int error;
+    while ((error = brood__os_send(channel, &m, sizeof m, NULL, 0, deadline)) == -ENOMEM || error == -ENOBUFS) {
+        if (brood__os_now() >= deadline) return;
+        brood__os_nap(1000 * 1000);
+    }
 }
 
 static void fork_worker(struct template *t, uint32_t member, uint32_t generation)
@@ -107,25 +113,56 @@ static void reap(struct template *t, uint32_t member)
     }
 }
 
+/* Patiently: a template can't be made again. */
+static int open_channel(int ends[2])
+{
+    int error = brood__os_channel_pair(ends);
+    for (int tries = 1; error < 0 && tries < 1000; tries++) {
+        brood__os_nap(1000 * 1000);
+        error = brood__os_channel_pair(ends);
+    }
+    return error;
+}
+
+static int tell_supervisor(const struct request *request, int fd)
+{
+    int error = brood__supervisor_request(request, &fd, 1);
+    for (int tries = 1; error < 0 && tries < 20; tries++) {
+        brood__os_nap((int64_t)tries * 1000 * 1000);
+        error = brood__supervisor_request(request, &fd, 1);
+    }
+    return error;
+}
+
 /* The supervisor has gone: a new channel for the next one. */
 static bool offer(struct template *t)
 {
     int ends[2];
     brood__os_poller_remove(t->poller, t->channel);
     brood__os_close(&t->channel);
-    if (brood__os_channel_pair(ends) < 0) return false;
+    if (open_channel(ends) < 0) return false;
     struct request request = {.kind = REQUEST_POOL, .object = t->pool_id, .member = brood__self->member};
-    int error = brood__supervisor_request(&request, &ends[1], 1);
+    int error = tell_supervisor(&request, ends[1]);
     brood__os_close(&ends[1]);
     t->channel = ends[0];
-    if (error >= 0) error = brood__os_poller_add(t->poller, t->channel, TAG_CHANNEL);
-    return error >= 0;
+    for (int tries = 0; error >= 0 && tries < 1000; tries++) {
+        error = brood__os_poller_add(t->poller, t->channel, TAG_CHANNEL);
+        if (error >= 0) return true;
+        brood__os_nap(1000 * 1000);
+        error = 0;
+    }
+    return false;
+}
+
+static int prepare(struct template *t)
+{
+    int error = brood__os_poller_new(&t->poller);
+    return error < 0 ? error : brood__os_poller_add(t->poller, t->channel, TAG_CHANNEL);
 }
 
 static _Noreturn void live(struct template *t)
 {
-    bool well = brood__os_poller_new(&t->poller) >= 0 && brood__os_poller_add(t->poller, t->channel, TAG_CHANNEL) >= 0;
-    while (well) {
+    for (bool well = true; well;) {
         uint64_t tags[16];
         int n = brood__os_poller_wait(t->poller, tags, 16, OS_NEVER);
         for (int i = 0; i < n && well; i++) {
@@ -138,6 +175,8 @@ static _Noreturn void live(struct template *t)
             ssize_t size = brood__os_receive(t->channel, &m, sizeof m, NULL, &none, 0);
             if (size == (ssize_t)sizeof m && m.kind == TEMPLATE_FORK)
                 fork_worker(t, m.member, m.generation);
+            else if (size == -ENOMEM || size == -ENOBUFS)
+                brood__os_nap(1000 * 1000);
             else if (size != -EAGAIN)
                 well = offer(t);
         }
@@ -162,7 +201,8 @@ int brood__template_new(uint64_t pool_id, const struct preparation *preparation,
     }
     if (error < 0) {
         brood__member_abandon(member);
-        return error;
+        *member_id = 0;
+        return brood__fail_with(error, "no channel to the pool's template: %s", brood_strerror(error));
     }
     brood__flush_before_fork();
     struct os_mask mask;
@@ -174,11 +214,12 @@ int brood__template_new(uint64_t pool_id, const struct preparation *preparation,
         brood__os_close(&hold);
         brood__os_close(&ends[1]);
         brood__os_close(&report[0]);
-        error = become_member(member, HANDLE_GENERATION(*member_id));
+        error = prepare(&t);
+        if (error >= 0) error = become_member(member, HANDLE_GENERATION(*member_id));
         brood__os_set_name("brood-template");
-        brood__report_send(report[1], error < 0 ? BROOD_ESTART : 0, OS_STEP_DESCRIPTORS, -error, NULL);
+        int told = brood__report_send(report[1], error < 0 ? BROOD_ESTART : 0, OS_STEP_DESCRIPTORS, -error, NULL);
         brood__os_close(&report[1]);
-        if (error < 0) brood__os_exit_now(127);
+        if (error < 0 || told < 0) brood__os_exit_now(127);
         live(&t);
     }
     brood__os_close(&ends[0]);
@@ -187,12 +228,23 @@ int brood__template_new(uint64_t pool_id, const struct preparation *preparation,
                     : brood__report_receive(report[0], brood__os_deadline(brood__arena()->start_timeout));
     if (error == 0)
         error = brood__supervisor_request(&(struct request){.kind = REQUEST_WATCH, .member = member}, NULL, 0);
+    if (error == BROOD_ENOINIT) error = brood__fail_with(BROOD_ESTART, "the pool's template ended before it reported");
     brood__os_close(&report[0]);
     if (error < 0) {
         brood__os_close(&ends[1]);
+        brood__os_end_child(pid);
         brood__process_discard(member);
+        *member_id = 0;
         return error;
     }
     *channel = ends[1];
     return 0;
+}
+
+void brood__template_end(uint64_t member_id)
+{
+    struct member_shm *m = brood__member_find(member_id);
+    if (!m) return;
+    brood__os_end_child(m->pid);
+    brood__process_discard(HANDLE_INDEX(member_id));
 }

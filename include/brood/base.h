@@ -35,7 +35,7 @@ BROOD_BEGIN
  *
  * argc, argv: main's own, or both NULL; kept for the children's argument vector, never changed.
  * Returns 0; again in the same process 0 and nothing is done; BROOD_EUNSUPPORTED (a kernel or C library without robust
- * futexes or memfd), or an errno.  On failure nothing is left behind.
+ * futexes or memfd), BROOD_EARENA (no memory for the first objects), or an errno.  On failure nothing is left behind.
  * In a process that was forked outside of Brood it founds a new family of its own.
  * Not thread-safe against itself; not async-signal-safe.
  */

@@ -68,7 +68,8 @@ BROOD_BEGIN
 /*
  * Make a pool, owned by this process.  options may be NULL.  The workers are started in the background; errors of
  * their start are answers of the calls that use the pool (BROOD_ESTART, BROOD_EINIT, BROOD_EEXEC, ... with detail).
- * 0, BROOD_EINVAL, BROOD_EARENA, BROOD_ETHREADS, BROOD_ESTART, BROOD_ENOTMEMBER.  May start the supervisor.
+ * 0, BROOD_EINVAL, BROOD_EARENA, BROOD_ETHREADS, BROOD_ESTART, BROOD_ENOTMEMBER, or an errno: out of descriptors or
+ * memory.  May start the supervisor.
  */
 BROOD_API int brood_pool_new(brood_pool *pool, const brood_pool_options *options);
 
@@ -137,7 +138,7 @@ BROOD_API int brood_pool_apply_task(brood_pool pool, const brood_task *task, con
 
 /*
  * No more work is taken (BROOD_ECLOSED); what was is finished, then the workers leave.
- * This and terminate are async-signal-safe.
+ * This and terminate are async-signal-safe.  An errno of these and of free: the supervisor could not be told, ask again.
  */
 BROOD_API int brood_pool_close(brood_pool pool);
 

@@ -61,7 +61,8 @@ BROOD_BEGIN
  * 0: *process is a handle that the caller frees.  BROOD_EEXEC, BROOD_ENOINIT, BROOD_EMODULE, BROOD_ETASK,
  * BROOD_ESTART, BROOD_ETIMEDOUT: it could not be started, and brood_error_detail says at which step and why; nothing is left.
  * BROOD_ETHREADS: the default method is fork, the caller has threads, and fork was not asked for in options.
- * BROOD_EARENA, BROOD_EINVAL, BROOD_ENOTMEMBER, or an errno (-EAGAIN: too many processes; -EMFILE).
+ * BROOD_EARENA, BROOD_EINVAL, BROOD_ENOTMEMBER, BROOD_EUNSUPPORTED (there, as for brood_init here), or an errno
+ * (-EAGAIN: too many processes; -EMFILE), always with detail.
  * Thread-safe; not async-signal-safe; may start the supervisor.
  * If the caller dies inside, the child is ended.
  */

@@ -7,14 +7,13 @@
 #include <errno.h>
 #include <limits.h>
 
-#define TICK_NS ((int64_t)1000 * 1000 * 1000)
-
+int64_t brood__tick_ns = (int64_t)1000 * 1000 * 1000;
 void (*brood__on_tick)(void);
 _Atomic uint64_t brood__ticks;
 
 int brood__sleep(os_word *word, uint32_t expected, int64_t deadline, uint64_t waits_for)
 {
-    int64_t tick = brood__os_now() + TICK_NS, until = deadline < tick ? deadline : tick;
+    int64_t tick = brood__os_now() + brood__tick_ns, until = deadline < tick ? deadline : tick;
     bool listed = brood__self->member != 0;
     if (listed) atomic_store_explicit(&brood__me()->waits_for, waits_for, memory_order_relaxed);
     int result = brood__os_futex_wait(word, expected, until);

@@ -19,6 +19,7 @@
  */
 int brood__sleep(os_word *word, uint32_t expected, int64_t deadline, uint64_t waits_for);
 extern void (*brood__on_tick)(void);
+extern int64_t brood__tick_ns;        /* its length; tests that no sleep may need it make it endless */
 extern _Atomic uint64_t brood__ticks; /* how often a tick ended a sleep of this process; for tests */
 
 /*

@@ -7,6 +7,7 @@
 #include "process/repair.h"
 #include "process/supervisor.h"
 #include "scene.h"
+#include "sync/wait.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -52,10 +53,10 @@ static struct post *free_post(void)
     return &posts[MATES + turn++ % (POSTS - MATES)];
 }
 
-static int open_proc(pid_t pid, const char *name)
+static int open_proc(const struct proc *p, const char *name)
 {
     char path[64];
-    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+    snprintf(path, sizeof path, "/proc/%d/task/%d/%s", (int)p->pid, (int)p->tid, name);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) give_up(path);
     return fd;
@@ -74,22 +75,32 @@ bool proc_fork(struct proc *p, bool join)
     if (brood__member_claim("crash", ROLE_PROCESS, BROOD_START_FORK, false, &p->member) < 0) give_up("claim");
     memset(p->post, 0, sizeof *p->post);
     pid_t parent = getpid();
-    p->pid = fork();
+    p->pid = p->tid = fork();
     if (p->pid < 0) give_up("fork");
     if (p->pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent || (join && !proc_join(p))) _exit(EXIT_FAILURE);
         return true;
     }
-    p->stat_fd = open_proc(p->pid, "stat");
-    p->syscall_fd = open_proc(p->pid, "syscall");
+    p->stat_fd = open_proc(p, "stat");
+    p->syscall_fd = open_proc(p, "syscall");
     return false;
+}
+
+void proc_turns_to(struct proc *p, pid_t tid)
+{
+    close(p->stat_fd);
+    close(p->syscall_fd);
+    p->tid = tid;
+    p->stat_fd = open_proc(p, "stat");
+    p->syscall_fd = open_proc(p, "syscall");
 }
 
 void proc_kill(struct proc *p)
 {
     int status;
     kill(p->pid, SIGKILL);
+    while (p->tid != p->pid && waitpid(p->tid, &status, __WALL) >= 0 && !WIFSIGNALED(status)) continue;
     do {
         if (waitpid(p->pid, &status, 0) < 0) give_up("waitpid");
     } while (!WIFSIGNALED(status) && !WIFEXITED(status));
@@ -118,16 +129,19 @@ bool proc_asleep(const struct proc *p)
     if (!read_proc(p->syscall_fd, text, sizeof text)) return false;
     long number = -1;
     unsigned long address = 0;
-    if (sscanf(text, "%ld %lx", &number, &address) != 2 || number != SYS_futex) return false; /* "running" */
-    return address - (uintptr_t)brood__arena() < brood__self->size;
+    if (sscanf(text, "%ld %lx", &number, &address) != 2) return false; /* "running" */
+    if (number == SYS_epoll_wait) return true;
+    return number == SYS_futex && address - (uintptr_t)brood__arena() < brood__self->size;
 }
 
 /* ------------------------------------------------------------------------------------------------- their deaths */
 
 void bury_begin(uint32_t member)
 {
+    struct member_shm *m = brood__member_at(member);
     brood__member_ended(member, ENDED_SIGNAL, SIGKILL);
-    atomic_store(&brood__member_at(member)->gone, 1);
+    atomic_store(&m->gone, 1);
+    if (atomic_load(&m->bell.word)) brood__os_futex_clear_and_wake(&m->bell.word);
 }
 
 void bury_end(uint32_t member)
@@ -324,6 +338,7 @@ void family_check(void)
     for (unsigned i = 0; i < MATES; i++)
         if (mate_busy(i)) fail("mate %u is left in its call", i);
     if (failing()) return; /* someone may be stuck inside: don't join them */
+    expect_is(atomic_load(&brood__ticks), 0);
     expect_is(brood__pages_check(), 0);
     expect_is(pages_in_use(), pages_at_start);
     for (enum table t = TABLE_MEMBER; t < TABLE_MODULE; t++) {
@@ -346,6 +361,8 @@ void family_begin(void)
     }
     if (brood__arena_create(ARENA_BYTES) < 0 || brood__os_robust_prepare() < 0 || brood__member_found() < 0)
         give_up("family");
+    if (brood__os_bell_sender(&brood__self->bell_sender) < 0) give_up("bell");
+    brood__tick_ns = (int64_t)3600 * 1000 * 1000 * 1000;
     me = *brood__self;
     family_is_well();
 }

@@ -4,7 +4,8 @@
  * and does after a death what the supervisor would.
  *
  * Members are of two kinds: mates (here) live from point to point and do what they are ordered, victims (tracer.h) are
- * stopped inside one call and killed.  All waiting is bounded: who is asleep when it should not be has lost a wake-up.
+ * stopped inside one call and killed.  All waiting is bounded, and the slow tick of sleepers is off: who is asleep when
+ * it should not be has lost a wake-up.
  * Single-threaded.
  */
 #ifndef CRASH_FAMILY_H
@@ -23,9 +24,10 @@ struct order {
 typedef int deed_fn(struct order *order);
 
 struct post {
-    os_word given; /* how many orders were given; a mate sleeps on it between them */
-    os_word done;  /* how many it has done */
-    int result;    /* of the last one */
+    os_word given;   /* how many orders were given; a mate sleeps on it between them */
+    os_word done;    /* how many it has done */
+    _Atomic int tid; /* of a thread that took over */
+    int result;      /* of the last one */
     deed_fn *deed;
     struct order order;
 };
@@ -33,6 +35,7 @@ struct post {
 /* One member besides this process. */
 struct proc {
     pid_t pid;               /* 0: there is none */
+    pid_t tid;               /* the thread that does its deed: pid, or another when the main one has gone */
     uint32_t member;         /* its index in the process table */
     int stat_fd, syscall_fd; /* in /proc/<pid> */
     struct post *post;
@@ -50,7 +53,9 @@ bool proc_fork(struct proc *p, bool join);
 bool proc_join(const struct proc *p);
 /* SIGKILL it and reap it; what it held stays as it is. */
 void proc_kill(struct proc *p);
-/* Whether it is asleep, at this moment, on a word of the arena. */
+/* It is another thread from now on: that one is looked at. */
+void proc_turns_to(struct proc *p, pid_t tid);
+/* Whether it is asleep, at this moment, on a word of the arena or in epoll. */
 bool proc_asleep(const struct proc *p);
 
 /* What the supervisor does after the death of a member. */

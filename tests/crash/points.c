@@ -166,6 +166,7 @@ void points_play(const struct scene *to_play, const struct plan *plan, struct ta
     stop = plan->stop;
     random_state = plan->seed * 0x9e3779b97f4a7c15u | 1;
     brood__spin_before_sleep = scene->flags & SCENE_SPIN ? 3 : 0;
+    tracer_uses_threads(scene->flags & SCENE_THREAD);
     family_begin();
     for (unsigned variant = 0; variant < (scene->variants ? scene->variants : 1); variant++)
         if (!plan->one || plan->at.order == variant) play_variant(plan, variant);

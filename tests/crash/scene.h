@@ -35,9 +35,10 @@ struct cut {
 };
 
 enum {
-    SCENE_PAIR = 1,  /* two victims: cut->k[1] counts too */
-    SCENE_FRESH = 2, /* a new family for each point */
-    SCENE_SPIN = 4,  /* waits spin a little before they sleep; else they sleep at once */
+    SCENE_PAIR = 1,   /* two victims: cut->k[1] counts too */
+    SCENE_FRESH = 2,  /* a new family for each point */
+    SCENE_SPIN = 4,   /* waits spin a little before they sleep; else they sleep at once */
+    SCENE_THREAD = 8, /* the victims' main threads are gone, and others of their threads make the calls */
 };
 
 struct scene {

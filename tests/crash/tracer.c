@@ -5,6 +5,8 @@
 #include "scene.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -12,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,7 +31,7 @@ enum {
 static struct trace traces[VICTIMS];
 static struct proc left[VICTIMS]; /* those not killed yet */
 static unsigned victims;
-static bool recording, stepping;
+static bool recording, stepping, in_threads;
 
 /* The paths of the first two victims, as they were recorded. */
 enum { PATHS = 2, TABLE = 1 << 16 };
@@ -41,6 +44,11 @@ static struct path {
     unsigned length;
     unsigned last[TABLE]; /* by place: where in steps it was last; forgets on collision */
 } paths[PATHS];
+
+void tracer_uses_threads(bool use)
+{
+    in_threads = use;
+}
 
 void tracer_begin_point(bool record, bool step)
 {
@@ -85,16 +93,44 @@ __attribute__((noinline)) static void stop_here(void)
     __asm__ volatile("int3" ::: "memory");
 }
 
-static _Noreturn void be_victim(const struct proc *p, deed_fn *before)
+static _Noreturn void act(struct post *post)
 {
-    struct post *post = p->post;
-    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0) _exit(EXIT_FAILURE);
-    if (before) before(&post->order);
     stop_here();
     post->result = post->deed(&post->order);
     atomic_store_explicit(&post->done, 1, memory_order_release);
     stop_here();
     for (;;) pause();
+}
+
+static bool main_thread_is_there(void)
+{
+    char text[256];
+    int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+    ssize_t size = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[size > 0 ? size : 0] = '\0';
+    const char *end = strrchr(text, ')');
+    return !end || strncmp(end, ") Z", 3) != 0;
+}
+
+static void *act_in_thread(void *argument)
+{
+    struct post *post = argument;
+    while (main_thread_is_there()) sched_yield();
+    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0) _exit(EXIT_FAILURE);
+    atomic_store(&post->tid, gettid());
+    act(post);
+}
+
+static _Noreturn void be_victim(const struct proc *p, deed_fn *before)
+{
+    struct post *post = p->post;
+    pthread_t thread;
+    if (!in_threads && ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0) _exit(EXIT_FAILURE);
+    if (before) before(&post->order);
+    if (!in_threads) act(post);
+    if (pthread_create(&thread, NULL, act_in_thread, post) != 0) _exit(EXIT_FAILURE);
+    for (;;) syscall(SYS_exit, 0); /* this thread alone */
 }
 
 /* --------------------------------------------------------------------------------------------- from outside */
@@ -112,7 +148,7 @@ static struct trace *trace_of(const struct victim *v)
 
 static uintptr_t place_of(const struct victim *v)
 {
-    return (uintptr_t)ptrace(PTRACE_PEEKUSER, v->proc.pid, (void *)offsetof(struct user_regs_struct, rip), NULL);
+    return (uintptr_t)ptrace(PTRACE_PEEKUSER, v->proc.tid, (void *)offsetof(struct user_regs_struct, rip), NULL);
 }
 
 /* The victim's code is ours, at the same address. */
@@ -125,7 +161,7 @@ static bool at_system_call(uintptr_t place)
 static void set_place(const struct victim *v, uintptr_t place)
 {
     void *field = (void *)offsetof(struct user_regs_struct, rip);
-    if (ptrace(PTRACE_POKEUSER, v->proc.pid, field, place) < 0) give_up("ptrace");
+    if (ptrace(PTRACE_POKEUSER, v->proc.tid, field, place) < 0) give_up("ptrace");
 }
 
 static void write_code(const struct victim *v, uintptr_t place, bool breakpoint)
@@ -133,7 +169,7 @@ static void write_code(const struct victim *v, uintptr_t place, bool breakpoint)
     unsigned long code;
     memcpy(&code, (const void *)place, sizeof code); // NOLINT(performance-no-int-to-ptr)
     if (breakpoint) code = (code & ~0xffUL) | 0xcc;
-    if (ptrace(PTRACE_POKETEXT, v->proc.pid, place, code) < 0) give_up("ptrace");
+    if (ptrace(PTRACE_POKETEXT, v->proc.tid, place, code) < 0) give_up("ptrace");
 }
 
 static void insert_breakpoint(struct victim *v, uintptr_t place)
@@ -171,9 +207,9 @@ static bool wait_for_stop(struct victim *v, bool may_sleep, int ms)
     bool seems_asleep = false;
     for (unsigned n = 0;; n++) {
         int status;
-        pid_t pid = waitpid(v->proc.pid, &status, WNOHANG);
+        pid_t pid = waitpid(v->proc.tid, &status, __WALL | WNOHANG);
         if (pid < 0) give_up("waitpid");
-        if (pid == v->proc.pid) {
+        if (pid == v->proc.tid) {
             v->asleep = false;
             return stopped_well(v, status);
         }
@@ -199,7 +235,7 @@ static void one_step(struct victim *v)
     struct trace *trace = trace_of(v);
     uintptr_t place = trace->place = place_of(v);
     if (recording && v->ordinal < PATHS) record_place(&paths[v->ordinal], place);
-    if (ptrace(PTRACE_SINGLESTEP, v->proc.pid, NULL, NULL) < 0) give_up("ptrace");
+    if (ptrace(PTRACE_SINGLESTEP, v->proc.tid, NULL, NULL) < 0) give_up("ptrace");
     if (at_system_call(place)) {
         if (!wait_for_stop(v, true, STOP_MS)) {
             fail("the victim is stuck in a system call");
@@ -207,7 +243,7 @@ static void one_step(struct victim *v)
         }
     } else {
         int status;
-        if (waitpid(v->proc.pid, &status, 0) < 0) give_up("waitpid");
+        if (waitpid(v->proc.tid, &status, __WALL) < 0) give_up("waitpid");
         stopped_well(v, status);
     }
     if (!v->asleep) v->steps++;
@@ -238,9 +274,9 @@ static void run_to(struct victim *v, unsigned k)
             continue;
         }
         insert_breakpoint(v, to.place);
-        if (ptrace(PTRACE_CONT, v->proc.pid, NULL, NULL) < 0) give_up("ptrace");
+        if (ptrace(PTRACE_CONT, v->proc.tid, NULL, NULL) < 0) give_up("ptrace");
         bool waits = v->ordinal > 0 && !wait_for_stop(v, true, HELD_UP_MS); /* for what the first has, for ever */
-        if (waits) kill(v->proc.pid, SIGSTOP);
+        if (waits) tgkill(v->proc.pid, v->proc.tid, SIGSTOP);
         if ((waits || v->ordinal == 0) && !wait_for_stop(v, true, STOP_MS)) {
             fail("the victim does not come to its place");
             v->ended = true;
@@ -261,21 +297,38 @@ void victim_step(struct victim *v, unsigned k)
     if (v->ended || v->asleep) trace_of(v)->over = true;
 }
 
+static uint64_t next_number;
+
+void victim_prepare(uint64_t number)
+{
+    next_number = number;
+}
+
 static void start(struct victim *v, deed_fn *before, deed_fn *deed, uint64_t id, bool join)
 {
+    uint64_t number = next_number;
+    next_number = 0;
     memset(v, 0, sizeof *v);
     v->ordinal = victims++;
     if (v->ordinal >= VICTIMS) give_up("too many victims");
     if (proc_fork(&v->proc, join)) {
         v->proc.post->deed = deed;
         v->proc.post->order.id = id;
+        v->proc.post->order.number = number;
         if (!join) v->proc.post->order.number = (uintptr_t)&v->proc;
         be_victim(&v->proc, before);
     }
     left[v->ordinal] = v->proc;
     int status;
-    if (waitpid(v->proc.pid, &status, 0) < 0) give_up("waitpid");
-    ptrace(PTRACE_SETOPTIONS, v->proc.pid, NULL, (void *)PTRACE_O_EXITKILL);
+    int64_t start_ms = now_ms();
+    while (in_threads && atomic_load(&v->proc.post->tid) == 0) {
+        if (now_ms() - start_ms > STOP_MS) give_up("the victim's thread");
+        sched_yield();
+    }
+    if (in_threads) proc_turns_to(&v->proc, atomic_load(&v->proc.post->tid));
+    left[v->ordinal] = v->proc;
+    if (waitpid(v->proc.tid, &status, __WALL) < 0) give_up("waitpid");
+    ptrace(PTRACE_SETOPTIONS, v->proc.tid, NULL, (void *)PTRACE_O_EXITKILL);
     stopped_well(v, status);
 }
 
@@ -292,11 +345,27 @@ void victim_start_outside(struct victim *v, deed_fn *deed, uint64_t id)
 void victim_falls_asleep(struct victim *v)
 {
     while (!v->ended && !v->asleep) { /* from system call to system call, so that it stops at the end of its sleep */
-        if (ptrace(PTRACE_SYSCALL, v->proc.pid, NULL, NULL) < 0) give_up("ptrace");
+        if (ptrace(PTRACE_SYSCALL, v->proc.tid, NULL, NULL) < 0) give_up("ptrace");
         if (!wait_for_stop(v, true, STOP_MS)) break;
         note_end(v);
     }
     if (!v->asleep) fail("the victim does not go to sleep");
+}
+
+void victim_times_out(struct victim *v)
+{
+    if (!v->asleep || v->ended) return;
+    /* Our stop ends its system call, and before it comes back from there, its answer becomes that of the deadline. */
+    tgkill(v->proc.pid, v->proc.tid, SIGSTOP);
+    if (!wait_for_stop(v, false, STOP_MS)) {
+        fail("the victim does not stop");
+        return;
+    }
+    struct user_regs_struct registers;
+    if (ptrace(PTRACE_GETREGS, v->proc.tid, NULL, &registers) < 0) give_up("ptrace");
+    registers.rax = (unsigned long long)-ETIMEDOUT;
+    registers.orig_rax = ULLONG_MAX; /* not to be begun again */
+    if (ptrace(PTRACE_SETREGS, v->proc.tid, NULL, &registers) < 0) give_up("ptrace");
 }
 
 bool victim_wakes(struct victim *v, bool must)
@@ -313,7 +382,7 @@ bool victim_run(struct victim *v)
 {
     int ms = victims > 1 ? HELD_UP_MS : STOP_MS;
     while (!v->ended) {
-        if (!v->asleep && !v->running && ptrace(PTRACE_CONT, v->proc.pid, NULL, NULL) < 0) give_up("ptrace");
+        if (!v->asleep && !v->running && ptrace(PTRACE_CONT, v->proc.tid, NULL, NULL) < 0) give_up("ptrace");
         v->running = true;
         v->asleep = false;
         if (!wait_for_stop(v, true, ms)) {
@@ -344,7 +413,7 @@ int victim_finish(struct victim *v)
 
 bool victim_has(const struct victim *v, const struct latch_shm *latch)
 {
-    return (atomic_load(&latch->word) & OS_TID_MASK) == (uint32_t)v->proc.pid;
+    return (atomic_load(&latch->word) & OS_TID_MASK) == (uint32_t)v->proc.tid;
 }
 
 void victim_kill(struct victim *v)

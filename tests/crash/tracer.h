@@ -27,12 +27,16 @@ struct victim {
  * place on a recorded path by a breakpoint, which is faster than step by step, unless `step` asks for that.
  */
 void tracer_begin_point(bool record, bool step);
+/* From now on victims make their calls in a thread whose process's main thread has gone. */
+void tracer_uses_threads(bool use);
 
 /*
  * Start a victim, which is a member: it does `before` (may be NULL) and then stops at its call of `deed`.  Both get the
  * same order: what `before` made, `deed` can use.
  */
 void victim_start(struct victim *v, deed_fn *before, deed_fn *deed, uint64_t id);
+/* What order.number of the next one is from the start, so that `before` sees it. */
+void victim_prepare(uint64_t number);
 /* The same, but it has yet to join (proc_join) by the deed itself. */
 void victim_start_outside(struct victim *v, deed_fn *deed, uint64_t id);
 /* Move on until k instructions of the call are done (on its recorded path), or it has ended, or it is asleep. */
@@ -41,6 +45,8 @@ void victim_step(struct victim *v, unsigned k);
 void victim_falls_asleep(struct victim *v);
 /* Whether the sleeper was woken: waits for it if it must have been (then a failure if not), or for a moment only. */
 bool victim_wakes(struct victim *v, bool must);
+/* The deadline of its sleep passes, whenever that is: it goes on from there as one who was not woken. */
+void victim_times_out(struct victim *v);
 /* Let go of it at full speed.  true: it has ended; false: it is asleep, or waits for what another victim has. */
 bool victim_run(struct victim *v);
 /* As victim_run, but it must end: its result, or NO_RESULT and a failure if it does not. */

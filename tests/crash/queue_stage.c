@@ -26,20 +26,53 @@ uint64_t next_message(void)
 
 /* -------------------------------------------------------------------------------------------------------- deeds */
 
-int queue_put(struct order *order)
+static int put_in(struct order *order, int timeout)
 {
     struct message m = message_of(order->number);
-    return brood_queue_put((brood_queue){order->id}, &m, sizeof m, BROOD_FOREVER);
+    return brood_queue_put((brood_queue){order->id}, &m, sizeof m, timeout);
 }
 
-int queue_get(struct order *order)
+static int get_in(struct order *order, int timeout)
 {
     struct message m = {0};
     size_t size = 0;
-    int result = brood_queue_get((brood_queue){order->id}, &m, sizeof m, &size, BROOD_FOREVER);
+    int result = brood_queue_get((brood_queue){order->id}, &m, sizeof m, &size, timeout);
     if (result < 0) return result;
     order->made = m.id;
     return message_good(&m, size) ? 0 : TORN;
+}
+
+int queue_put(struct order *order)
+{
+    return put_in(order, BROOD_FOREVER);
+}
+int queue_put_timed(struct order *order)
+{
+    return put_in(order, 60 * 1000);
+}
+int queue_put_try(struct order *order)
+{
+    return put_in(order, 0);
+}
+int queue_get(struct order *order)
+{
+    return get_in(order, BROOD_FOREVER);
+}
+int queue_get_timed(struct order *order)
+{
+    return get_in(order, 60 * 1000);
+}
+int queue_get_try(struct order *order)
+{
+    return get_in(order, 0);
+}
+int queue_get_exactly(struct order *order)
+{
+    struct message m = {0};
+    int result = brood_queue_get_exactly((brood_queue){order->id}, &m, sizeof m, BROOD_FOREVER);
+    if (result < 0) return result;
+    order->made = m.id;
+    return message_good(&m, sizeof m) ? 0 : TORN;
 }
 
 int queue_put_batch(struct order *order)

@@ -115,6 +115,46 @@ static void wait_asleep(const struct cut *cut)
     closes(event);
 }
 
+/* Its time is up; order: 1: the event is set at that moment; 2: it is set from the start, and it does not wait. */
+static void wait_late(const struct cut *cut)
+{
+    brood_event event = new_event();
+    mate_sends_to_sleep(0, wait_for, event.id);
+    struct victim v;
+    victim_start(&v, NULL, wait_timed, event.id);
+    if (cut->order == 2) {
+        expect_is(brood_event_set(event), 0);
+    } else {
+        victim_falls_asleep(&v);
+        victim_times_out(&v);
+    }
+    if (cut->order == 1) expect_is(brood_event_set(event), 0);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    if (v.ended) expect_is(v.result, is_set(event) ? 0 : BROOD_ETIMEDOUT);
+    if (!cut->order) expect_is(brood_event_set(event), 0);
+    expect_is(mate_result(0), 0);
+    bury(v.proc.member);
+    closes(event);
+}
+
+static int ask(struct order *order)
+{
+    return brood_event_is_set((brood_event){order->id});
+}
+static void look(const struct cut *cut)
+{
+    brood_event event = new_event();
+    if (cut->order & 1) expect_is(brood_event_set(event), 0);
+    struct victim v;
+    victim_start(&v, NULL, ask, event.id);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    if (v.ended) expect_is(v.result, cut->order & 1);
+    bury(v.proc.member);
+    closes(event);
+}
+
 /* The setter is cut, and so is the one whom the kernel woke for it; one more waits behind. */
 static void chain(const struct cut *cut)
 {
@@ -212,6 +252,10 @@ const struct scene event_scenes[] = {
     {"event/wait-spinning", wait_asleep, SCENE_SPIN, 2},
     {"event/chain", chain, SCENE_PAIR, 0},
     {"event/set-and-clear", set_and_clear, SCENE_PAIR, 2},
+    {"event/wait-late", wait_late, 0, 3},
+    {"event/is-set", look, 0, 2},
+    {"event/set-in-thread", change_set, SCENE_THREAD, 4},
+    {"event/chain-in-threads", chain, SCENE_PAIR | SCENE_THREAD, 0},
     {"event/new", new_one, 0, 2},
     {"event/free-two-asleep", free_with_sleepers, 0, 2},
     {NULL, NULL, 0, 0},

@@ -9,6 +9,7 @@
 #include "sync/lock.h"
 
 #include <brood/lock.h>
+#include <unistd.h>
 
 /* -------------------------------------------------------------------------------------------------------- deeds */
 
@@ -176,6 +177,43 @@ static void acquire_overtaken(const struct cut *cut)
 
 /* ------------------------------------------------------------------------------------------------------- release */
 
+/* The dead held it: of the mate and who comes last one is told (the mate may have had it before the dead). */
+static void told_once(brood_lock lock, bool dead_held)
+{
+    int first = mate_result(0), last = brood_lock_acquire(lock, 1000);
+    expect(first == 0 || first == BROOD_EOWNERDEAD);
+    expect(last == 0 || last == BROOD_EOWNERDEAD);
+    expect_is((first < 0) + (last < 0), dead_held);
+    expect_is(brood_lock_release(lock), 0);
+    closes(lock, 0);
+}
+
+/* It dies when its time is up; order: 1: another sleeps behind it; 2: the lock is released at that moment. */
+static void acquire_late(const struct cut *cut)
+{
+    bool behind = cut->order & 1, released = cut->order & 2;
+    brood_lock lock = new_lock();
+    expect_is(brood_lock_acquire(lock, 0), 0);
+    struct victim v;
+    victim_start(&v, NULL, acquire_timed, lock.id);
+    victim_falls_asleep(&v);
+    if (behind) mate_sends_to_sleep(0, pass, lock.id);
+    victim_times_out(&v);
+    if (released) expect_is(brood_lock_release(lock), 0);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    bool held = held_by(lock, v.proc.member);
+    expect(!held || released);
+    if (v.ended) expect(v.result == (held ? 0 : BROOD_ETIMEDOUT));
+    if (!released) expect_is(brood_lock_release(lock), 0);
+    if (!held && behind) expect_is(mate_result(0), 0);
+    bury(v.proc.member);
+    if (behind)
+        told_once(lock, held);
+    else
+        closes(lock, held ? BROOD_EOWNERDEAD : 0);
+}
+
 static void release_own(const struct cut *cut)
 {
     brood_lock lock = new_lock();
@@ -233,14 +271,60 @@ static void release_alone(const struct cut *cut)
     closes(lock, held ? BROOD_EOWNERDEAD : 0);
 }
 
-/* The dead held it: of the mate and who comes last one is told (the mate may have had it before the dead). */
-static void told_once(brood_lock lock, bool dead_held)
+/* order.id, order.number: two locks. */
+static int acquire_both(struct order *order)
 {
-    int first = mate_result(0), last = brood_lock_acquire(lock, 1000);
-    expect(first == 0 || first == BROOD_EOWNERDEAD);
-    expect(last == 0 || last == BROOD_EOWNERDEAD);
-    expect_is((first < 0) + (last < 0), dead_held);
-    expect_is(brood_lock_release(lock), 0);
+    int result = acquire(order);
+    return result < 0 ? result : brood_lock_acquire((brood_lock){order->number}, 0);
+}
+static int acquire_third(struct order *order)
+{
+    return brood_lock_acquire((brood_lock){order->made}, BROOD_FOREVER);
+}
+
+/* It holds two, and others sleep at each; order: 1: it falls asleep at a third, else it releases the first. */
+static void two_held(const struct cut *cut)
+{
+    bool third = cut->order & 1;
+    brood_lock locks[3] = {new_lock(), new_lock(), new_lock()};
+    expect_is(brood_lock_acquire(locks[2], 0), 0);
+    struct victim v;
+    victim_prepare(locks[1].id);
+    victim_start(&v, acquire_both, third ? acquire_third : release, locks[0].id);
+    v.proc.post->order.made = locks[2].id;
+    for (unsigned i = 0; i < 4; i++) mate_sends_to_sleep(i, pass, locks[i / 2].id);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    bool first = held_by(locks[0], v.proc.member);
+    expect(held_by(locks[1], v.proc.member));
+    expect(third ? first : !first || !v.ended);
+    if (!first)
+        for (unsigned i = 0; i < 2; i++) expect_is(mate_result(i), 0);
+    bury(v.proc.member);
+    for (unsigned i = first ? 0 : 1; i < 2; i++) {
+        int a = mate_result(2 * i), b = mate_result(2 * i + 1);
+        expect(a + b == BROOD_EOWNERDEAD); /* of each lock one is told */
+    }
+    expect_is(brood_lock_release(locks[2]), 0);
+    for (unsigned i = 0; i < 3; i++) closes(locks[i], 0);
+}
+
+/* Its questions leave nothing. */
+static int ask(struct order *order)
+{
+    return brood_lock_holder((brood_lock){order->id});
+}
+static void look(const struct cut *cut)
+{
+    brood_lock lock = new_lock();
+    if (cut->order & 1) expect_is(brood_lock_acquire(lock, 0), 0);
+    struct victim v;
+    victim_start(&v, NULL, ask, lock.id);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    if (v.ended) expect_is(v.result, cut->order & 1 ? getpid() : 0);
+    if (cut->order & 1) expect_is(brood_lock_release(lock), 0);
+    bury(v.proc.member);
     closes(lock, 0);
 }
 
@@ -374,6 +458,13 @@ const struct scene lock_scenes[] = {
     {"lock/release-foreign-two-asleep", release_foreign, 0, 0},
     {"lock/chain", chain, SCENE_PAIR, 0},
     {"lock/two-at-once", two_at_once, SCENE_PAIR, 4},
+    {"lock/acquire-late", acquire_late, 0, 4},
+    {"lock/two-held", two_held, 0, 2},
+    {"lock/holder", look, 0, 2},
+    {"lock/acquire-in-thread", acquire_free, SCENE_THREAD, 2},
+    {"lock/acquire-woken-in-thread", acquire_woken, SCENE_THREAD, 0},
+    {"lock/release-own-in-thread", release_own, SCENE_THREAD, 0},
+    {"lock/chain-in-threads", chain, SCENE_PAIR | SCENE_THREAD, 0},
     {"lock/new", new_one, 0, 2},
     {"lock/free-two-asleep", free_with_sleepers, 0, 0},
     {"lock/garbage-reused", garbage_reused, 0, 0},

@@ -22,6 +22,8 @@ uint64_t next_message(void);
  * what came; batch: the sum of both.
  */
 deed_fn queue_put, queue_get, queue_put_batch, queue_get_batch, queue_close, queue_free;
+/* As those, but they wait a minute, or not at all; get_exactly: the same as get. */
+deed_fn queue_put_timed, queue_get_timed, queue_put_try, queue_get_try, queue_get_exactly;
 /* A queue of few messages, owned by the one who does it: order.made; order.number messages are put into it. */
 deed_fn queue_make;
 #define TORN (-100001)

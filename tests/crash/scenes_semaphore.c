@@ -20,6 +20,14 @@ static int acquire_timed(struct order *order)
 {
     return brood_semaphore_acquire((brood_semaphore){order->id}, 60 * 1000);
 }
+static int attempt(struct order *order)
+{
+    return brood_semaphore_acquire((brood_semaphore){order->id}, 0);
+}
+static int ask(struct order *order)
+{
+    return brood_semaphore_value((brood_semaphore){order->id});
+}
 static int release(struct order *order)
 {
     return brood_semaphore_release((brood_semaphore){order->id});
@@ -151,6 +159,65 @@ static void acquire_woken(const struct cut *cut)
     if (!had) bury(v.proc.member);
     give(s, 2);
     closes(s, 2);
+}
+
+/* Its time is up; order: 1: another sleeps behind it; 2: a unit comes free at that moment. */
+static void acquire_late(const struct cut *cut)
+{
+    bool behind = cut->order & 1, released = cut->order & 2;
+    brood_semaphore s = new_semaphore(1);
+    take(s, 1);
+    struct victim v;
+    victim_start(&v, NULL, acquire_timed, s.id);
+    victim_falls_asleep(&v);
+    if (behind) mate_sends_to_sleep(0, acquire, s.id);
+    victim_times_out(&v);
+    if (released) give(s, 1);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    bool had = held(s, v.proc.member) == 1;
+    expect(!had || released);
+    if (v.ended) expect_is(v.result, had ? 0 : BROOD_ETIMEDOUT);
+    if (!released) give(s, 1);
+    if (had) bury(v.proc.member);
+    if (behind) expect_is(mate_result(0), 0);
+    if (!had) bury(v.proc.member);
+    if (behind) give(s, 1);
+    closes(s, 1);
+}
+
+/* order: 1: there is none to be had */
+static void acquire_attempt(const struct cut *cut)
+{
+    unsigned units = cut->order & 1 ? 0 : 1;
+    brood_semaphore s = new_semaphore(units);
+    struct victim v;
+    victim_start(&v, NULL, attempt, s.id);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    unsigned had = held(s, v.proc.member);
+    if (v.ended) expect_is(v.result, units ? 0 : BROOD_EAGAIN);
+    expect(had <= units && (had == units || !v.ended));
+    expect_is(brood_semaphore_value(s), units - had);
+    bury(v.proc.member);
+    closes(s, units);
+}
+
+/* One who only asks has the latch for a moment, while another sleeps. */
+static void look_at(const struct cut *cut)
+{
+    brood_semaphore s = new_semaphore(1);
+    take(s, 1);
+    mate_sends_to_sleep(0, acquire, s.id);
+    struct victim v;
+    victim_start(&v, NULL, ask, s.id);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    give(s, 1);
+    expect_is(mate_result(0), 0);
+    bury(v.proc.member);
+    give(s, 1);
+    closes(s, 1);
 }
 
 /* ------------------------------------------------------------------------------------------------------- release */
@@ -354,6 +421,12 @@ const struct scene semaphore_scenes[] = {
     {"semaphore/release-grows-two-asleep", release_grows, 0, 0},
     {"semaphore/chain", chain, SCENE_PAIR, 0},
     {"semaphore/two-victims", two_victims, SCENE_PAIR, 8},
+    {"semaphore/acquire-late", acquire_late, 0, 4},
+    {"semaphore/acquire-attempt", acquire_attempt, 0, 2},
+    {"semaphore/value", look_at, 0, 0},
+    {"semaphore/acquire-woken-in-thread", acquire_woken, SCENE_THREAD, 0},
+    {"semaphore/release-own-in-thread", release_own, SCENE_THREAD, 0},
+    {"semaphore/chain-in-threads", chain, SCENE_PAIR | SCENE_THREAD, 0},
     {"semaphore/new", new_one, 0, 2},
     {"semaphore/free-two-asleep", free_with_sleepers, 0, 0},
     {"semaphore/repair", repair_cut, 0, 0},

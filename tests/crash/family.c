@@ -144,8 +144,53 @@ void bury_begin(uint32_t member)
     if (atomic_load(&m->bell.word)) brood__os_futex_clear_and_wake(&m->bell.word);
 }
 
+/* Be one; the answer is what this process was. */
+static struct self as_supervisor(void)
+{
+    struct self was = *brood__self;
+    brood__self->supervisor = true;
+    brood__self->member = 0;
+    brood__self->word_id = MEMBER_BIT | OWNER_SUPERVISOR;
+    return was;
+}
+
+int supervise(struct order *order)
+{
+    struct self was = as_supervisor();
+    while (!brood__repair_member((uint32_t)order->number)) sched_yield();
+    *brood__self = was;
+    return 0;
+}
+
+int manage(struct order *order)
+{
+    struct self was = as_supervisor();
+    (void)order;
+    for (const struct area *const *area = brood__areas; *area; area++)
+        if ((*area)->manage) (*area)->manage();
+    *brood__self = was;
+    return 0;
+}
+
+unsigned requests(uint32_t kind)
+{
+    int connection, fds[OS_MAX_FDS];
+    pid_t peer;
+    unsigned n = 0;
+    while (brood__os_accept(brood__self->listener, &connection, &peer) >= 0) {
+        struct request request = {0};
+        size_t count = OS_MAX_FDS;
+        ssize_t size = brood__os_receive(connection, &request, sizeof request, fds, &count, 0);
+        for (size_t i = 0; size >= 0 && i < count; i++) close(fds[i]);
+        n += size == (ssize_t)sizeof request && request.kind == kind;
+        close(connection);
+    }
+    return n;
+}
+
 void bury_end(uint32_t member)
 {
+    struct self was = as_supervisor();
     struct member_shm *m = brood__member_at(member);
     for (const struct area *const *area = brood__areas; *area; area++)
         if ((*area)->ended) (*area)->ended(member);
@@ -153,11 +198,12 @@ void bury_end(uint32_t member)
     atomic_store(&m->repaired, 1);
     atomic_store(&m->released, 1);
     brood__member_collect(member);
+    *brood__self = was;
 }
 
-void bury(uint32_t member)
+static void repair(uint32_t member)
 {
-    bury_begin(member);
+    struct self was = as_supervisor();
     int64_t start = now_ms();
     while (!brood__repair_member(member)) {
         if (now_ms() - start > STUCK_MS) {
@@ -166,6 +212,21 @@ void bury(uint32_t member)
         }
         sched_yield();
     }
+    *brood__self = was;
+}
+
+void bury(uint32_t member)
+{
+    bury_begin(member);
+    repair(member);
+    bury_end(member);
+}
+
+void bury_again(uint32_t member)
+{
+    bury_begin(member);
+    repair(member);
+    brood__repair_ring_all();
     bury_end(member);
 }
 
@@ -361,7 +422,12 @@ void family_begin(void)
     }
     if (brood__arena_create(ARENA_BYTES) < 0 || brood__os_robust_prepare() < 0 || brood__member_found() < 0)
         give_up("family");
+    size_t size = 0;
     if (brood__os_bell_sender(&brood__self->bell_sender) < 0) give_up("bell");
+    if (brood__os_listen(&brood__self->listener, brood__arena()->listen_name, &size) < 0) give_up("listen");
+    brood__arena()->listen_size = size;
+    brood__arena()->start_timeout = STUCK_MS;
+    atomic_store(&brood__arena()->supervisor.word, SUPERVISOR_WORD(1, SUPERVISOR_RUNNING, 0));
     brood__tick_ns = (int64_t)3600 * 1000 * 1000 * 1000;
     me = *brood__self;
     family_is_well();

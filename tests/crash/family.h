@@ -60,6 +60,12 @@ bool proc_asleep(const struct proc *p);
 
 /* What the supervisor does after the death of a member. */
 void bury(uint32_t member);
+/* As another supervisor does whose predecessor died over it: the repair again, and everybody is rung. */
+void bury_again(uint32_t member);
+/* A deed: what a supervisor repairs after the death of order.number; what it does after each turn. */
+deed_fn supervise, manage;
+/* What members have asked of the supervisor since the last time: how often this, of any kind; all are forgotten. */
+unsigned requests(uint32_t kind);
 /* Its two halves: the process is known to have gone, and its index is free again; brood__repair_member lies between. */
 void bury_begin(uint32_t member);
 void bury_end(uint32_t member);

@@ -80,20 +80,43 @@ int free_future(struct order *order)
     return brood_future_free((brood_future){order->id, order->number});
 }
 
-int map(struct order *order)
+static void fill(uint64_t *in, uint64_t *out)
 {
-    uint64_t in[ITEMS], out[ITEMS];
-    brood_report report;
     for (unsigned i = 0; i < ITEMS; i++) {
         in[i] = i;
         out[i] = 7;
     }
-    int result = brood_pool_map_with((brood_pool){order->id}, numbered, in, out, ITEMS, .report = &report, .chunk = 2);
+}
+
+static int judge(struct order *order, int result, brood_report report, const uint64_t *out)
+{
     if (result < 0 && result != BROOD_ELOST) return result;
     order->made = REPORT(report.done, report.failed, report.lost);
     for (unsigned i = 0; i < ITEMS; i++)
         if (out[i] != i + 100 && (out[i] != 0 || report.lost == 0)) return WRONG;
     return (result == BROOD_ELOST) == (report.lost > 0) ? 0 : WRONG;
+}
+
+int map(struct order *order)
+{
+    uint64_t in[ITEMS], out[ITEMS];
+    brood_report report;
+    fill(in, out);
+    int result = brood_pool_map_with((brood_pool){order->id}, numbered, in, out, ITEMS, .report = &report, .chunk = 2);
+    return judge(order, result, report, out);
+}
+
+int map_in_two(struct order *order)
+{
+    uint64_t in[ITEMS], out[ITEMS];
+    brood_report report = {0};
+    brood_map under_way;
+    brood_map_options options = {.chunk = 2};
+    fill(in, out);
+    int result = brood_pool_map_async_task((brood_pool){order->id}, &under_way, BROOD_TASK_OF(numbered), in, out, ITEMS,
+                                           &options);
+    if (result == 0) result = brood_map_wait(under_way, BROOD_FOREVER, &report);
+    return judge(order, result, report, out);
 }
 
 /* ---------------------------------------------------------------------------------------------- from this process */
@@ -192,6 +215,39 @@ struct task_shm *task_at(brood_pool pool, uint64_t serial)
 enum task_state task_state(brood_pool pool, uint64_t serial)
 {
     return TASK_STATE(atomic_load(&task_at(pool, serial)->word));
+}
+
+void mate_gets_future(unsigned i, brood_pool pool, uint64_t serial, bool sleeps)
+{
+    mate(i)->post->order.number = serial;
+    mate_do(i, get, pool.id);
+    if (sleeps) mate_sleeps(i);
+}
+
+void mate_works(unsigned i, unsigned seat, brood_pool pool)
+{
+    takes_seat(pool, seat, mate(i));
+    mate_do(i, work, pool.id);
+}
+
+void mate_leaves(unsigned i, unsigned seat, brood_pool pool)
+{
+    expect_is(mate_result(i), 0);
+    atomic_store(&brood__pool_seat(pool_at(pool), seat)->member, 0);
+    brood__member_at(mate(i)->member)->role = ROLE_PROCESS;
+}
+
+void workers_leave(brood_pool pool, unsigned first, unsigned n)
+{
+    pool_close(pool);
+    for (unsigned i = first; i < first + n; i++) mate_leaves(i, i - first, pool);
+}
+
+void future_gets(brood_pool pool, uint64_t serial, int answer)
+{
+    struct order order = {.id = pool.id, .number = serial};
+    expect_is(get(&order), answer);
+    expect_is(free_future(&order), 0);
 }
 
 unsigned times_run(unsigned item)

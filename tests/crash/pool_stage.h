@@ -26,8 +26,9 @@ deed_fn work;
  * Deeds.  order.id: the pool.  submit: order.number: LARGE or 0; order.made: the future's serial.
  * get, free_future: order.number: the future's serial.  A right answer is 0.
  * map: ITEMS items in chunks of two at most; order.made: REPORT of done, failed and lost; a wrong result is WRONG.
+ * map_in_two: the same by an asynchronous map, and the wait for it.
  */
-deed_fn submit, get, free_future, map;
+deed_fn submit, get, free_future, map, map_in_two;
 #define LARGE 1u
 #define WRONG (-100002)
 #define REPORT(done, failed, lost) ((uint64_t)(done) | (uint64_t)(failed) << 8 | (uint64_t)(lost) << 16)
@@ -37,6 +38,14 @@ uint64_t submit_here(brood_pool pool, bool large);
 unsigned tasks_in(brood_pool pool, enum task_state state);
 struct task_shm *task_at(brood_pool pool, uint64_t serial);
 enum task_state task_state(brood_pool pool, uint64_t serial);
+/* A mate that gets this future; that works in this seat until it has no more to do; that has worked and is a mate again. */
+void mate_gets_future(unsigned i, brood_pool pool, uint64_t serial, bool sleeps);
+void mate_works(unsigned i, unsigned seat, brood_pool pool);
+void mate_leaves(unsigned i, unsigned seat, brood_pool pool);
+/* The pool is closed, and these mates, in the seats from 0 on, leave it. */
+void workers_leave(brood_pool pool, unsigned first, unsigned n);
+/* This process gets the future's answer, which must be this one, and frees it. */
+void future_gets(brood_pool pool, uint64_t serial, int answer);
 /* How often the item (a task: 0) was begun, at this point; the largest of all. */
 unsigned times_run(unsigned item);
 

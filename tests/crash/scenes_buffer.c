@@ -5,7 +5,6 @@
  * Slots in use, after the dead was buried, are the holders: the queue's content and what this process holds.
  */
 #include "call/buffer.h"
-#include "process/repair.h"
 #include "scenes_queue.h"
 
 #include <string.h>
@@ -78,11 +77,6 @@ static int view(struct order *order)
     bool good = drawn(v.data, v.size, 1);
     result = brood_view_release(&v);
     return good ? result : TORN;
-}
-static int repair(struct order *order)
-{
-    while (!brood__repair_member((uint32_t)order->number)) continue;
-    return 0;
 }
 
 /* ---------------------------------------------------------------------------------------------- from this process */
@@ -249,7 +243,7 @@ static void repair_cut(const struct cut *cut)
     victim_step(&v, cut->k[0]);
     victim_kill(&v);
     bury_begin(v.proc.member);
-    victim_start(&supervisor, NULL, repair, 0);
+    victim_start(&supervisor, NULL, supervise, 0);
     supervisor.proc.post->order.number = v.proc.member;
     victim_step(&supervisor, cut->k[1]);
     victim_kill(&supervisor);

@@ -5,43 +5,6 @@
  */
 #include "arena/member.h"
 #include "pool_stage.h"
-#include "process/repair.h"
-
-static int repair(struct order *order)
-{
-    while (!brood__repair_member((uint32_t)order->number)) continue;
-    return 0;
-}
-
-/* A mate that gets (frees) this future. */
-static void mate_gets_future(unsigned i, brood_pool pool, uint64_t serial, bool sleeps)
-{
-    mate(i)->post->order.number = serial;
-    mate_do(i, get, pool.id);
-    if (sleeps) mate_sleeps(i);
-}
-
-static void mate_works(unsigned i, unsigned seat, brood_pool pool)
-{
-    takes_seat(pool, seat, mate(i));
-    mate_do(i, work, pool.id);
-}
-
-/* A mate that has worked is a mate again. */
-static void mate_leaves(unsigned i, unsigned seat, brood_pool pool)
-{
-    expect_is(mate_result(i), 0);
-    atomic_store(&brood__pool_seat(pool_at(pool), seat)->member, 0);
-    brood__member_at(mate(i)->member)->role = ROLE_PROCESS;
-}
-
-static uint64_t future_gets(brood_pool pool, uint64_t serial, int answer)
-{
-    struct order order = {.id = pool.id, .number = serial};
-    expect_is(get(&order), answer);
-    expect_is(free_future(&order), 0);
-    return serial;
-}
 
 /* ------------------------------------------------------------------------------------------------------ submitting */
 
@@ -219,7 +182,7 @@ static void repair_cut(const struct cut *cut)
     victim_step(&v, cut->k[0]);
     victim_kill(&v);
     bury_begin(v.proc.member);
-    victim_start(&supervisor, NULL, repair, 0);
+    victim_start(&supervisor, NULL, supervise, 0);
     supervisor.proc.post->order.number = v.proc.member;
     victim_step(&supervisor, cut->k[1]);
     victim_kill(&supervisor);
@@ -239,20 +202,14 @@ static void repair_cut(const struct cut *cut)
 
 /* ----------------------------------------------------------------------------------------------------------- maps */
 
-/* All workers leave: there is nothing left. */
-static void workers_leave(brood_pool pool, unsigned first, unsigned n)
-{
-    pool_close(pool);
-    for (unsigned i = first; i < first + n; i++) mate_leaves(i, i - first, pool);
-}
-
+/* order: 1: it does not wait for it in the same call */
 static void map_caller(const struct cut *cut)
 {
     brood_pool pool = new_pool(true);
     mate_works(0, 0, pool);
     mate_sleeps(0);
     struct victim v;
-    victim_start(&v, NULL, map, pool.id);
+    victim_start(&v, NULL, cut->order & 1 ? map_in_two : map, pool.id);
     victim_step(&v, cut->k[0]);
     victim_kill(&v);
     if (v.ended) expect(v.result == 0 && v.proc.post->order.made == REPORT(ITEMS, 0, 0));
@@ -352,7 +309,7 @@ const struct scene pool_scenes[] = {
     {"pool/worker-woken", worker_woken, 0, 2},
     {"pool/waiter", waiter, 0, 2},
     {"pool/repair", repair_cut, SCENE_PAIR, 2},
-    {"pool/map-caller", map_caller, 0, 0},
+    {"pool/map-caller", map_caller, 0, 2},
     {"pool/map-worker", map_worker, 0, 2},
     {"pool/map-two-workers", map_two, SCENE_PAIR, 4},
     {NULL, NULL, 0, 0},

@@ -80,7 +80,12 @@ int free_future(struct order *order)
     return brood_future_free((brood_future){order->id, order->number});
 }
 
-static void fill(uint64_t *in, uint64_t *out)
+const brood_task *map_task(void)
+{
+    return BROOD_TASK_OF(numbered);
+}
+
+void map_fill(uint64_t *in, uint64_t *out)
 {
     for (unsigned i = 0; i < ITEMS; i++) {
         in[i] = i;
@@ -88,7 +93,7 @@ static void fill(uint64_t *in, uint64_t *out)
     }
 }
 
-static int judge(struct order *order, int result, brood_report report, const uint64_t *out)
+int map_judge(struct order *order, int result, brood_report report, const uint64_t *out)
 {
     if (result < 0 && result != BROOD_ELOST) return result;
     order->made = REPORT(report.done, report.failed, report.lost);
@@ -101,9 +106,9 @@ int map(struct order *order)
 {
     uint64_t in[ITEMS], out[ITEMS];
     brood_report report;
-    fill(in, out);
+    map_fill(in, out);
     int result = brood_pool_map_with((brood_pool){order->id}, numbered, in, out, ITEMS, .report = &report, .chunk = 2);
-    return judge(order, result, report, out);
+    return map_judge(order, result, report, out);
 }
 
 int map_in_two(struct order *order)
@@ -112,11 +117,11 @@ int map_in_two(struct order *order)
     brood_report report = {0};
     brood_map under_way;
     brood_map_options options = {.chunk = 2};
-    fill(in, out);
+    map_fill(in, out);
     int result = brood_pool_map_async_task((brood_pool){order->id}, &under_way, BROOD_TASK_OF(numbered), in, out, ITEMS,
                                            &options);
     if (result == 0) result = brood_map_wait(under_way, BROOD_FOREVER, &report);
-    return judge(order, result, report, out);
+    return map_judge(order, result, report, out);
 }
 
 /* ---------------------------------------------------------------------------------------------- from this process */
@@ -253,4 +258,11 @@ void future_gets(brood_pool pool, uint64_t serial, int answer)
 unsigned times_run(unsigned item)
 {
     return atomic_load(&counts[item]);
+}
+
+bool times_run_is(unsigned n)
+{
+    unsigned sum = 0;
+    for (unsigned i = 0; i < ITEMS; i++) sum += times_run(i);
+    return sum == n;
 }

@@ -221,12 +221,8 @@ static void bell_opened(const struct cut *cut)
 }
 
 const struct scene bell_scenes[] = {
-    {"bell/put", put_listeners, 0, 4},
-    {"bell/close", close_listener, 0, 2},
-    {"bell/answer", answer_listeners, 0, 0},
-    {"bell/open", bell_opened, 0, 0},
-    {"bell/listener", listener, 0, 2},
-    {"bell/listener-woken", listener_woken, 0, 2},
-    {"bell/chain", ring_chain, SCENE_PAIR, 2},
-    {NULL, NULL, 0, 0},
+    {"bell/put", put_listeners, 0, 4},         {"bell/close", close_listener, 0, 2},
+    {"bell/answer", answer_listeners, 0, 0},   {"bell/open", bell_opened, 0, 0},
+    {"bell/listener", listener, 0, 2},         {"bell/listener-woken", listener_woken, 0, 2},
+    {"bell/chain", ring_chain, SCENE_PAIR, 2}, {NULL, NULL, 0, 0},
 };

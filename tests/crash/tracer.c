@@ -342,6 +342,15 @@ void victim_start_outside(struct victim *v, deed_fn *deed, uint64_t id)
     start(v, NULL, deed, id, false);
 }
 
+void victim_until(struct victim *v, bool (*condition)(unsigned value), unsigned value)
+{
+    bool was = recording;
+    recording = false;
+    while (!v->ended && !v->asleep && !condition(value)) one_step(v);
+    if (!condition(value)) fail("the victim does not come to where it should");
+    recording = was;
+}
+
 void victim_falls_asleep(struct victim *v)
 {
     while (!v->ended && !v->asleep) { /* from system call to system call, so that it stops at the end of its sleep */

@@ -41,6 +41,8 @@ void victim_prepare(uint64_t number);
 void victim_start_outside(struct victim *v, deed_fn *deed, uint64_t id);
 /* Move on until k instructions of the call are done (on its recorded path), or it has ended, or it is asleep. */
 void victim_step(struct victim *v, unsigned k);
+/* Move on until the condition holds of this value, which must come: a place that has no number. */
+void victim_until(struct victim *v, bool (*condition)(unsigned value), unsigned value);
 /* All the way until it is asleep, which it must be; then count steps from there. */
 void victim_falls_asleep(struct victim *v);
 /* Whether the sleeper was woken: waits for it if it must have been (then a failure if not), or for a moment only. */

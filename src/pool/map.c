@@ -553,7 +553,12 @@ static int64_t has_undone(struct pool_shm *pool, uint64_t pool_id, struct job_sh
     return all_done(job) ? -1 : 1;
 }
 
-/* Do something with each active job, inside it by this seat, until one answers >= 0. */
+static int64_t cancel_job(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, uint32_t quota);
+
+/*
+ * Do something with each active job, inside it by this seat, until one answers >= 0.  Cancelling goes to cancelled ones
+ * too: the supervisor that cancelled them may have died before it had finished their chunks.
+ */
 static int64_t each_job(struct pool_shm *pool, uint64_t pool_id, struct seat_shm *seat, uint32_t quota,
                         int64_t (*visit)(struct pool_shm *, uint64_t, struct job_shm *, uint32_t))
 {
@@ -563,7 +568,8 @@ static int64_t each_job(struct pool_shm *pool, uint64_t pool_id, struct seat_shm
         struct job_shm *job = brood__pool_job(pool, i);
         uint64_t seen = atomic_load_explicit(&job->word, memory_order_acquire);
         if (JOB_STATE(seen) == JOB_RETIRED && !brood__self->supervisor) retire(pool, i, seen);
-        if (JOB_STATE(seen) != JOB_ACTIVE) continue;
+        bool again = visit == cancel_job && JOB_STATE(seen) == JOB_CANCELLED;
+        if (JOB_STATE(seen) != JOB_ACTIVE && !again) continue;
         atomic_store(&seat->inside, JOB_INSIDE(i, JOB_SERIAL(seen))); /* seq_cst, see retire */
         if (atomic_load(&job->word) == seen) answer = visit(pool, pool_id, job, quota);
         atomic_store(&seat->inside, 0);

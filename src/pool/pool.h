@@ -86,7 +86,8 @@ _Static_assert(sizeof(struct task_shm) == 320 && BROOD_FAIL_TEXT <= TASK_INLINE,
 /*
  * A job: one map.  word as of a task: FREE→FILLING (caller) →ACTIVE →FREE by the caller; RETIRED when a seat was still
  * inside: FREE is made of it later.  If the caller dies: →RETIRED.  memory is a buffer that the caller owns until the
- * job is ACTIVE and the job from then on.
+ * job is ACTIVE and the job from then on.  CANCELLED: chunks that are FREE become DONE, by whoever cancelled; if that was
+ * the supervisor, and it dies before, the next one does it.
  *
  * Arrays of the caller that lie in buffers are used where they are, so those buffers must outlast the workers that are
  * inside, whatever their holder does or suffers: `lent` names them, written while FILLING, after buffer_shm.lent; a

@@ -80,6 +80,11 @@ int free_future(struct order *order)
     return brood_future_free((brood_future){order->id, order->number});
 }
 
+const brood_task *task_of_tasks(void)
+{
+    return BROOD_TASK_OF(twice);
+}
+
 const brood_task *map_task(void)
 {
     return BROOD_TASK_OF(numbered);

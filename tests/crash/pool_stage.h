@@ -41,6 +41,7 @@ enum task_state task_state(brood_pool pool, uint64_t serial);
 bool times_run_is(unsigned n); /* whether all together were begun so often */
 /* The task of maps, its arguments, and an order's judgement of its results: as map. */
 const brood_task *map_task(void);
+const brood_task *task_of_tasks(void); /* doubles a number */
 void map_fill(uint64_t *in, uint64_t *out);
 int map_judge(struct order *order, int result, brood_report report, const uint64_t *out);
 /* A mate that gets this future; that works in this seat until it has no more to do; that has worked and is a mate again. */

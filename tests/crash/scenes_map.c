@@ -35,9 +35,8 @@ static int begin_map(struct order *order)
 {
     struct loan *lent = lent_of(order);
     brood_map_options options = {.chunk = ITEMS};
-    return brood_pool_map_async_task((brood_pool){order->id}, &lent->map, map_task(),
-                                     brood_buffer_data(lent->in, NULL), brood_buffer_data(lent->out, NULL), ITEMS,
-                                     &options);
+    return brood_pool_map_async_task((brood_pool){order->id}, &lent->map, map_task(), brood_buffer_data(lent->in, NULL),
+                                     brood_buffer_data(lent->out, NULL), ITEMS, &options);
 }
 
 static int map_in_buffers(struct order *order)
@@ -282,10 +281,7 @@ static void map_late(const struct cut *cut)
 }
 
 const struct scene map_scenes[] = {
-    {"map/lent-caller", lent_caller, 0, 2},
-    {"map/lent-freed", lent_freed, 0, 4},
-    {"map/lent-worker", lent_worker, 0, 2},
-    {"map/lent-both", lent_both, SCENE_PAIR, 2},
-    {"map/late", map_late, 0, 3},
-    {NULL, NULL, 0, 0},
+    {"map/lent-caller", lent_caller, 0, 2}, {"map/lent-freed", lent_freed, 0, 4},
+    {"map/lent-worker", lent_worker, 0, 2}, {"map/lent-both", lent_both, SCENE_PAIR, 2},
+    {"map/late", map_late, 0, 3},           {NULL, NULL, 0, 0},
 };

@@ -65,20 +65,20 @@ void expect_is_(long long have, long long want, const char *what, const char *fu
 
 /* -------------------------------------------------------------------------------------------------------- playing */
 
-static void play(struct cut cut, bool record, bool step)
+static void play(struct cut cut, bool record, enum pace pace)
 {
     if (stop && tally->failures) return;
     now = tally->cut = cut;
     atomic_store(&tally->beat, now_ms());
     failed = false;
-    tracer_begin_point(record, step);
+    tracer_begin_point(record, pace);
     scene->play(&cut);
     if (!failed) family_check();
     atomic_fetch_add(&tally->points, 1);
     if (failed) atomic_fetch_add(&tally->failures, 1);
     fflush(stdout);
     if (failed || (scene->flags & SCENE_FRESH)) {
-        if (failed) tracer_begin_point(false, false); /* ends victims that were left */
+        if (failed) tracer_begin_point(false, BY_BREAKPOINTS); /* ends victims that were left */
         family_end();
         family_begin();
     }
@@ -116,10 +116,10 @@ static unsigned thin(unsigned *ks, unsigned n, unsigned sample)
 static void play_single(const struct plan *plan, unsigned variant, struct cuts cuts)
 {
     unsigned n = thin(cuts.k, cuts.count, plan->sample), length = tracer_path(0);
-    for (unsigned i = 0; i < n; i++) play((struct cut){.k = {cuts.k[i]}, .order = variant}, false, false);
+    for (unsigned i = 0; i < n; i++) play((struct cut){.k = {cuts.k[i]}, .order = variant}, false, BY_BREAKPOINTS);
     for (unsigned i = 0; i < STEPPED && !plan->sample; i++) {
         unsigned k = lot(length < STEPPED_WITHIN ? length + 1 : STEPPED_WITHIN);
-        play((struct cut){.k = {k}, .order = variant}, false, true);
+        play((struct cut){.k = {k}, .order = variant}, false, BY_STEPS);
     }
 }
 
@@ -135,19 +135,19 @@ static void play_pairs(const struct plan *plan, unsigned variant, struct cuts fi
         bool step = i & 1;
         struct cut cut = {.k = {first.k[lot(first.count)], second.k[lot(second.count)]}, .order = variant};
         if (step) cut.k[1] = lot(STEPPED_WITHIN);
-        play(cut, false, step);
+        play(cut, false, step ? SECOND_BY_STEPS : BY_BREAKPOINTS);
     }
 }
 
 static void play_variant(const struct plan *plan, unsigned variant)
 {
-    play((struct cut){.k = {WHOLE_CALL, WHOLE_CALL}, .order = variant}, true, false);
+    play((struct cut){.k = {WHOLE_CALL, WHOLE_CALL}, .order = variant}, true, BY_STEPS);
     if (!tracer_trace(0)->over && !failed) {
         fail("the scene's call does not end");
         atomic_fetch_add(&tally->failures, 1);
     }
     if (plan->one) {
-        play(plan->at, false, false);
+        play(plan->at, false, BY_BREAKPOINTS);
         return;
     }
     struct cuts first = cuts_of(0, plan), second = cuts_of(1, plan);

@@ -55,8 +55,7 @@ static int have_everything(struct order *order)
     if (result == 0) result = put_long(e->queue);
     if (result == 0) result = brood_queue_fd(e->queue) < 0;
     if (result == 0) result = submit(&future);
-    if (result == 0)
-        result = brood_pool_map_async_task(e->pool, &under_way, map_task(), in, out, ITEMS, &options);
+    if (result == 0) result = brood_pool_map_async_task(e->pool, &under_way, map_task(), in, out, ITEMS, &options);
     if (result == 0) result = brood_event_new(&e->event);
     if (result == 0) result = brood_lock_new(&own);
     if (result == 0) result = brood_lock_acquire(own, 0);

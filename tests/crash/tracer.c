@@ -31,7 +31,8 @@ enum {
 static struct trace traces[VICTIMS];
 static struct proc left[VICTIMS]; /* those not killed yet */
 static unsigned victims;
-static bool recording, stepping, in_threads;
+static bool recording, in_threads;
+static enum pace pace;
 
 /* The paths of the first two victims, as they were recorded. */
 enum { PATHS = 2, TABLE = 1 << 16 };
@@ -50,14 +51,14 @@ void tracer_uses_threads(bool use)
     in_threads = use;
 }
 
-void tracer_begin_point(bool record, bool step)
+void tracer_begin_point(bool record, enum pace to_be)
 {
     for (unsigned i = 0; i < victims; i++) /* a scene that failed may have left some */
         if (left[i].pid != 0) proc_kill(&left[i]);
     victims = 0;
     memset(traces, 0, sizeof traces);
     recording = record;
-    stepping = step || record;
+    pace = record ? BY_STEPS : to_be;
     for (unsigned i = 0; record && i < PATHS; i++) paths[i].length = 0;
 }
 
@@ -290,6 +291,7 @@ static void run_to(struct victim *v, unsigned k)
 
 void victim_step(struct victim *v, unsigned k)
 {
+    bool stepping = pace == BY_STEPS || (pace == SECOND_BY_STEPS && v->ordinal > 0);
     if (!stepping && v->steps == 0 && v->ordinal < PATHS && k < paths[v->ordinal].length)
         run_to(v, k);
     else

@@ -24,9 +24,10 @@ struct victim {
 
 /*
  * Forget the victims of the last point.  record: keep the path of this point's victims.  Later points reach their
- * place on a recorded path by a breakpoint, which is faster than step by step, unless `step` asks for that.
+ * place on a recorded path by a breakpoint, which is faster than step by step, unless `pace` asks for that.
  */
-void tracer_begin_point(bool record, bool step);
+enum pace { BY_BREAKPOINTS, BY_STEPS, SECOND_BY_STEPS };
+void tracer_begin_point(bool record, enum pace pace);
 /* From now on victims make their calls in a thread whose process's main thread has gone. */
 void tracer_uses_threads(bool use);
 

@@ -43,6 +43,7 @@ enum tag_kind { TAG_LISTENER, TAG_MEMBER, TAG_STRAY, TAG_REQUEST, TAG_REPORT, TA
 struct watched {
     int pidfd;
     uint32_t generation;
+    pid_t wanted;    /* a process that could not be watched yet, of a slot that may not have it yet; or 0 */
     bool ended;      /* its process has gone, the repairs are not complete */
     bool unreported; /* its channel ended without a report: how its process ends says whether that counts */
     int report;      /* channel of a start made for an area, or -1 */
@@ -128,7 +129,7 @@ static void retry_soon(void)
 
 /* ------------------------------------------------------------------------------------------------ ends and repairs */
 
-static void watch_all(void);
+static void watch_wanted(void);
 
 static void wake_joiners(struct member_shm *m)
 {
@@ -185,6 +186,21 @@ static void tell_started(uint32_t member, int code)
         if ((*area)->started) (*area)->started(member, code, code < 0 ? brood_error_detail() : "");
 }
 
+/*
+ * A process has ended that never became a member.  Who asked for it sees that by the channel; a pool's worker by fork
+ * has none.
+ */
+static void never_was(uint32_t index, uint64_t word, bool failed)
+{
+    struct member_shm *m = brood__member_at(index);
+    bool forked = m->role == ROLE_WORKER && m->method == BROOD_START_FORK;
+    uint64_t garbage = SLOT_WORD(SLOT_GENERATION(word), SLOT_GARBAGE, 0);
+    if (failed && watched[index].unreported) tell_started(index, BROOD_ENOINIT);
+    if (failed && forked) tell_started(index, brood__fail_with(BROOD_ESTART, "a worker ended before it was one"));
+    watched[index].unreported = false;
+    if (SLOT_OWNER(word) == OWNER_SUPERVISOR) atomic_compare_exchange_strong(&m->slot.word, &word, garbage);
+}
+
 /* The process behind a watched slot has ended. */
 static void ended(uint32_t index)
 {
@@ -201,13 +217,11 @@ static void ended(uint32_t index)
     if (SLOT_GENERATION(word) != w->generation) return;
     if (w->report >= 0) report(index);                                              /* its last words */
     bool killed = exit == OS_EXIT_SIGNAL && (value == SIGKILL || value == SIGTERM); /* by a stranger: not its fault */
-    if (w->unreported && !killed && SLOT_STATE(word) == SLOT_INIT) tell_started(index, BROOD_ENOINIT);
-    w->unreported = false;
-    if (SLOT_STATE(word) == SLOT_INIT) { /* it never became a member: its starter sees that by the channel */
-        uint64_t garbage = SLOT_WORD(SLOT_GENERATION(word), SLOT_GARBAGE, 0);
-        if (SLOT_OWNER(word) == OWNER_SUPERVISOR) atomic_compare_exchange_strong(&m->slot.word, &word, garbage);
+    if (SLOT_STATE(word) == SLOT_INIT) {
+        never_was(index, word, !killed);
         return;
     }
+    w->unreported = false;
     if (exit == OS_EXIT_STATUS) brood__member_ended(index, ENDED_STATUS, value);
     if (exit == OS_EXIT_SIGNAL) brood__member_ended(index, ENDED_SIGNAL, value);
     atomic_store(&m->gone, 1);
@@ -226,7 +240,7 @@ static void retry(void)
     if (waiting_count > 0) retry_soon();
     for (uint32_t i = 1; i < watched_count; i++)
         if (watched[i].ended) finish(i);
-    if (unwatched) watch_all();
+    if (unwatched) watch_wanted();
 }
 
 /* --------------------------------------------------------------------------------------------------------- watching */
@@ -263,15 +277,20 @@ int brood__supervisor_watch_pid(uint32_t index, const struct os_process *process
     if (w->pidfd >= 0 && w->generation == generation) return 0;
     if (w->pidfd >= 0) end_stray(w); /* of a start that was given up */
     w->generation = generation;
+    w->wanted = 0;
     int error = open_process(process, &w->pidfd);
     if (error >= 0) error = brood__os_poller_add(poller, w->pidfd, TAG(TAG_MEMBER, index));
-    if (error == -ESRCH && SLOT_STATE(atomic_load(&m->slot.word)) == SLOT_LIVE) { /* gone already, and reaped */
+    uint64_t word = atomic_load(&m->slot.word);
+    if (error == -ESRCH && SLOT_STATE(word) == SLOT_LIVE) { /* gone already, and reaped */
         atomic_store(&m->gone, 1);
         wake_joiners(m);
         w->ended = true;
         finish(index);
+    } else if (error == -ESRCH && SLOT_STATE(word) == SLOT_INIT) {
+        never_was(index, word, true);
     } else if (error < 0) {
         brood__os_close(&w->pidfd);
+        w->wanted = process->pid;
         unwatched = true;
         retry_soon();
     }
@@ -316,6 +335,18 @@ static void watch_all(void)
 {
     unwatched = false;
     for (uint32_t i = 1; i < member_count(); i++) brood__supervisor_watch(i);
+}
+
+static void watch_wanted(void)
+{
+    watch_all();
+    for (uint32_t i = 1; i < watched_count; i++) {
+        struct os_process process = {watched[i].wanted, 0};
+        uint64_t word = atomic_load(&brood__member_at(i)->slot.word);
+        watched[i].wanted = 0;
+        if (process.pid == 0 || watched[i].pidfd >= 0 || SLOT_GENERATION(word) != watched[i].generation) continue;
+        if (SLOT_STATE(word) == SLOT_INIT || SLOT_STATE(word) == SLOT_LIVE) brood__supervisor_watch_pid(i, &process);
+    }
 }
 
 void brood__supervisor_kill(uint32_t index)
@@ -369,7 +400,10 @@ static int launch(uint32_t member, brood_start_method method, int channel)
     if (pid < 0) return (int)pid;
     struct os_process process = {pid, 0};
     int error = brood__supervisor_watch_pid(member, &process);
-    if (error < 0) brood__os_end_child(pid); /* nobody would reap it */
+    if (error < 0) { /* nobody would reap it */
+        brood__os_end_child(pid);
+        if (member < watched_count) watched[member].wanted = 0;
+    }
     return error;
 }
 
@@ -583,7 +617,7 @@ static void live(void)
         for (int i = 0; i < n; i++) dispatch(tags[i]);
         keep_spares();
         retry();
-        if (seen != deaths) watch_all(); /* the dead may have forked a member without having said so yet */
+        if (seen != deaths) watch_wanted(); /* the dead may have forked a member without having said so yet */
         seen = deaths;
         next = ending ? brood__os_deadline(1000) : manage();
         if (ending) watch_all();

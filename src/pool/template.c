@@ -16,12 +16,14 @@
 #include <string.h>
 
 #define TAG_CHANNEL UINT64_MAX
+#define LOOK_MS 5
 
 /* A worker that this template forked. */
 struct child {
     struct child *next;
     uint32_t member, generation;
-    int pidfd;
+    pid_t pid;
+    int pidfd; /* -1: there was none to be had, or it could not be polled: asked every few milliseconds */
 };
 static struct child *children;
 
@@ -69,7 +71,7 @@ static void say(int channel, uint32_t kind, uint32_t member, int value)
     struct template_message m = {.kind = kind, .member = member, .value = value};
     int64_t deadline = brood__os_deadline(1000);
     int error;
-    while ((error = brood__os_send(channel, &m, sizeof m, NULL, 0, deadline)) == -ENOMEM || error == -ENOBUFS) {
+    while ((error = brood__os_send(channel, &m, sizeof m, NULL, 0, deadline)) < 0 && error != -EPIPE) {
         if (brood__os_now() >= deadline) return;
         brood__os_nap(1000 * 1000);
     }
@@ -82,9 +84,9 @@ static void fork_worker(struct template *t, uint32_t member, uint32_t generation
     if (pid == 0) be_worker(t, member, generation);
     if (pid > 0) {
         struct os_process process = {pid, 0};
-        *c = (struct child){children, member, generation, -1};
-        /* Without a descriptor for it, its end is seen by the supervisor and its status is not known. */
-        if (brood__os_process_open(&process, &c->pidfd) >= 0) brood__os_poller_add(t->poller, c->pidfd, member);
+        *c = (struct child){children, member, generation, pid, -1};
+        if (brood__os_process_open(&process, &c->pidfd) >= 0 && brood__os_poller_add(t->poller, c->pidfd, member) < 0)
+            brood__os_close(&c->pidfd);
         children = c;
         say(t->channel, TEMPLATE_FORKED, member, (int)pid);
     } else {
@@ -93,24 +95,44 @@ static void fork_worker(struct template *t, uint32_t member, uint32_t generation
     }
 }
 
+/* If it has ended: false if not. */
+static bool reap_child(struct template *t, struct child **place)
+{
+    struct child *c = *place;
+    uint32_t member = c->member;
+    int value = 0;
+    enum os_exit exit = c->pidfd < 0 ? brood__os_child_exit(c->pid, &value) : brood__os_process_exit(c->pidfd, &value);
+    if (exit == OS_EXIT_RUNNING) return false;
+    bool its = brood__member_generation(member) == c->generation; /* else the slot is another's by now */
+    if (its && exit == OS_EXIT_STATUS) brood__member_ended(member, ENDED_STATUS, value);
+    if (its && exit == OS_EXIT_SIGNAL) brood__member_ended(member, ENDED_SIGNAL, value);
+    if (c->pidfd >= 0) brood__os_poller_remove(t->poller, c->pidfd);
+    brood__os_close(&c->pidfd);
+    *place = c->next;
+    free(c);
+    say(t->channel, TEMPLATE_ENDED, member, value);
+    return true;
+}
+
 static void reap(struct template *t, uint32_t member)
 {
     for (struct child **p = &children; *p; p = &(*p)->next) {
-        if ((*p)->member != member) continue;
-        struct child *c = *p;
-        int value = 0;
-        enum os_exit exit = brood__os_process_exit(c->pidfd, &value);
-        if (exit == OS_EXIT_RUNNING) return;
-        bool its = brood__member_generation(member) == c->generation; /* else the slot is another's by now */
-        if (its && exit == OS_EXIT_STATUS) brood__member_ended(member, ENDED_STATUS, value);
-        if (its && exit == OS_EXIT_SIGNAL) brood__member_ended(member, ENDED_SIGNAL, value);
-        brood__os_poller_remove(t->poller, c->pidfd);
-        brood__os_close(&c->pidfd);
-        *p = c->next;
-        free(c);
-        say(t->channel, TEMPLATE_ENDED, member, value);
+        if ((*p)->member != member || (*p)->pidfd < 0) continue;
+        reap_child(t, p);
         return;
     }
+}
+
+/* Those without a descriptor.  When to look again. */
+static int64_t reap_others(struct template *t)
+{
+    int64_t next = OS_NEVER;
+    for (struct child **p = &children; *p;) {
+        if ((*p)->pidfd < 0 && reap_child(t, p)) continue;
+        if ((*p)->pidfd < 0) next = brood__os_deadline(LOOK_MS);
+        p = &(*p)->next;
+    }
+    return next;
 }
 
 /* Patiently: a template can't be made again. */
@@ -164,7 +186,7 @@ static _Noreturn void live(struct template *t)
 {
     for (bool well = true; well;) {
         uint64_t tags[16];
-        int n = brood__os_poller_wait(t->poller, tags, 16, OS_NEVER);
+        int n = brood__os_poller_wait(t->poller, tags, 16, reap_others(t));
         for (int i = 0; i < n && well; i++) {
             struct template_message m;
             if (tags[i] != TAG_CHANNEL) {

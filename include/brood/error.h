@@ -13,34 +13,34 @@
 #include <errno.h>
 
 /* X(name, value, text): one row makes the enumerator, the name, the text and the row of brood_error(3). */
-#define BROOD_ERROR_MAP(X)                                                                           \
-    X(EAGAIN, -EAGAIN, "not now: nothing there, no room, or held by another")                        \
-    X(ETIMEDOUT, -ETIMEDOUT, "the time given was not enough")                                        \
-    X(EINVAL, -EINVAL, "an argument or option is out of its range")                                  \
-    X(ENOMEM, -ENOMEM, "the process is out of memory")                                               \
-    X(EMFILE, -EMFILE, "the process is out of descriptors")                                          \
-    X(ENFILE, -ENFILE, "the machine is out of descriptors")                                          \
-    X(EPERM, -EPERM, "not allowed: the caller does not hold it")                                     \
-    X(EMSGSIZE, -EMSGSIZE, "the message is longer than the place for it")                            \
-    X(EDEADLK, -EDEADLK, "the caller holds it already: waiting would never end")                     \
-    X(ECANCELED, -ECANCELED, "cancelled before it was done")                                         \
-    X(EOWNERDEAD, -EOWNERDEAD, "acquired; but its last holder died holding it")                      \
-    X(ESTALE, -ESTALE, "a handle whose object is freed, or that is no handle of this family")        \
-    X(ENOTMEMBER, -9001,                                                                             \
-      "this process is not a member: it never called brood_init, or was forked "                     \
-      "outside of Brood")                                                                            \
-    X(ECLOSED, -9002, "the object was closed, or its owner died")                                    \
-    X(EARENA, -9003, "the family's shared memory is at its limit")                                   \
-    X(ELOST, -9004, "the process that did the work died")                                            \
-    X(EFAILED, -9005, "the task said that it could not do its work")                                 \
-    X(EEXEC, -9006, "the program could not be executed")                                             \
-    X(ENOINIT, -9007, "the program did not call brood_init")                                         \
-    X(EMODULE, -9008, "the program or library that holds the function is missing there, or differs") \
-    X(ETASK, -9009, "the function is not a task")                                                    \
-    X(ECORRUPT, -9010, "bytes that nobody of this family can have written")                          \
-    X(ESTART, -9011, "a process could not be started")                                               \
-    X(EUNSUPPORTED, -9012, "this system lacks what the call needs")                                  \
-    X(ETHREADS, -9013, "fork was not asked for by name, and the process has threads")                \
+#define BROOD_ERROR_MAP(X)                                                                             \
+    X(EAGAIN, -EAGAIN, "not now: nothing there, no room, or held by another")                          \
+    X(ETIMEDOUT, -ETIMEDOUT, "the time given was not enough")                                          \
+    X(EINVAL, -EINVAL, "an argument or option is out of its range")                                    \
+    X(ENOMEM, -ENOMEM, "the process is out of memory")                                                 \
+    X(EMFILE, -EMFILE, "the process is out of descriptors")                                            \
+    X(ENFILE, -ENFILE, "the machine is out of descriptors")                                            \
+    X(EPERM, -EPERM, "not allowed: the caller does not hold it")                                       \
+    X(EMSGSIZE, -EMSGSIZE, "the message is longer than the place for it")                              \
+    X(EDEADLK, -EDEADLK, "waiting would never end: the caller holds it, or is waited for in a circle") \
+    X(ECANCELED, -ECANCELED, "cancelled before it was done")                                           \
+    X(EOWNERDEAD, -EOWNERDEAD, "acquired; but its last holder died holding it")                        \
+    X(ESTALE, -ESTALE, "a handle whose object is freed, or that is no handle of this family")          \
+    X(ENOTMEMBER, -9001,                                                                               \
+      "this process is not a member: it never called brood_init, or was forked "                       \
+      "outside of Brood")                                                                              \
+    X(ECLOSED, -9002, "the object was closed, or its owner died")                                      \
+    X(EARENA, -9003, "the family's shared memory is at its limit")                                     \
+    X(ELOST, -9004, "the process that did the work died")                                              \
+    X(EFAILED, -9005, "the task said that it could not do its work")                                   \
+    X(EEXEC, -9006, "the program could not be executed")                                               \
+    X(ENOINIT, -9007, "the program did not call brood_init")                                           \
+    X(EMODULE, -9008, "the program or library that holds the function is missing there, or differs")   \
+    X(ETASK, -9009, "the function is not a task")                                                      \
+    X(ECORRUPT, -9010, "bytes that nobody of this family can have written")                            \
+    X(ESTART, -9011, "a process could not be started")                                                 \
+    X(EUNSUPPORTED, -9012, "this system lacks what the call needs")                                    \
+    X(ETHREADS, -9013, "fork was not asked for by name, and the process has threads")                  \
     X(EINIT, -9014, "the initializer of the pool failed")
 
 enum brood_error {

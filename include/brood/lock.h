@@ -9,6 +9,7 @@
 #define BROOD_LOCK_H
 
 #include <brood/base.h>
+#include <sys/types.h>
 
 /* A handle: plain bytes, the same in every member; may be put in structs, arrays and messages. */
 typedef struct brood_lock {
@@ -35,6 +36,31 @@ BROOD_API int brood_lock_free(brood_lock lock);
  * A process that dies inside either holds it, and its heir is told, or does not.
  */
 BROOD_API int brood_lock_acquire(brood_lock lock, int timeout);
+
+/*
+ * As brood_lock_acquire, and if waiting can't end, because members wait for each other's locks in a circle that this call
+ * closes, it is BROOD_EDEADLK, whatever the timeout; brood_error_detail names the members and locks.  The caller still
+ * has its locks: it can release one and try again.  Of a circle one member is told, at once or, when another has closed
+ * the circle without asking, within half a second.  A process with threads is in no circle, for another of its threads
+ * may release what it holds, nor is one that has died: BROOD_EOWNERDEAD comes.  One in the circle may yet give up by a
+ * timeout of its own.
+ * Thread-safe, not async-signal-safe.
+ */
+BROOD_API int brood_lock_acquire_checked(brood_lock lock, int timeout);
+
+/* One of a circle: it waits for a lock that the next one holds, the last for one of the first. */
+typedef struct brood_deadlock_member {
+    pid_t pid;
+    char name[32]; /* as brood_process_name */
+    brood_lock holds, waits_for;
+} brood_deadlock_member;
+
+/*
+ * Whether some members of the family, the caller or others, wait for each other's locks in a circle at this moment.
+ * 0: none do; else how many, of which at most capacity are written.  Circles of at most 64 are seen.
+ * BROOD_ENOTMEMBER.  Thread-safe, not async-signal-safe; changes nothing.
+ */
+BROOD_API int brood_deadlock_find(brood_deadlock_member *members, size_t capacity);
 
 /*
  * Release; by any member.  0; BROOD_EPERM: nobody holds it; BROOD_ESTALE; BROOD_ENOTMEMBER.

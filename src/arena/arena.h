@@ -46,6 +46,8 @@ struct arena_shm {
     int32_t start_timeout;
     uint64_t first_member; /* handle of the process that founded the family */
     struct supervisor_shm supervisor;
+    struct latch_shm
+        verdict; /* who of a circle of waiters is told of it, see sync/deadlock.h; guards nothing to repair */
     struct pages_shm pages;
     struct table_shm tables[TABLE_COUNT];
 };

@@ -39,7 +39,10 @@ struct member_shm {
     uint32_t daemon;
     uint32_t reserved;
     _Atomic uint64_t waits_for; /* handle of the object its last sleeper waits for, for the tools */
-    _Atomic uint64_t task;      /* workers: what they are doing, for the tools and reports */
+    _Atomic uint64_t wants;     /* by itself: handle of the lock it waits for while `waits` is odd, sync/deadlock.h */
+    _Atomic uint64_t wants_word;
+    _Atomic uint64_t waits;
+    _Atomic uint64_t task; /* workers: what they are doing, for the tools and reports */
     char name[32];
 };
 _Static_assert(sizeof(struct member_shm) <= 512, "fits its table");

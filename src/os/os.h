@@ -157,6 +157,8 @@ struct os_process {
 void brood__os_process_self(struct os_process *self);
 /* Whether it is there and not a zombie. */
 bool brood__os_process_alive(const struct os_process *process);
+/* Whether it is there, not a zombie, and has one thread; false if that can't be known. */
+bool brood__os_process_single(const struct os_process *process);
 /* A descriptor that is readable once it has ended; -ESRCH when it has been reaped or the pid is another's now. */
 int brood__os_process_open(const struct os_process *process, int *pidfd);
 /* A signal to that very process. */

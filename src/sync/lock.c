@@ -3,9 +3,9 @@
 #include "sync/lock.h"
 
 #include "arena/member.h"
+#include "sync/deadlock.h"
 #include "sync/wait.h"
 
-#include <brood/lock.h>
 #include <limits.h>
 
 #define LOW(word) ((uint32_t)(word))
@@ -90,9 +90,27 @@ static int attempt(struct lock_shm *l, brood_lock lock, uint32_t slept, uint64_t
     }
 }
 
-static int wait_for_it(struct lock_shm *l, brood_lock lock, int timeout)
+/* How long one sleeps who asks for deadlocks before it looks again: another may have closed the circle without asking. */
+#define FIRST_LOOK ((int64_t)2 * 1000 * 1000)
+#define LAST_LOOK ((int64_t)256 * 1000 * 1000)
+
+/* As brood__sleep; *look is how long it may be at most, and is used up by that. */
+static int sleep_a_while(struct lock_shm *l, uint32_t low, int64_t deadline, uint64_t id, int64_t *look)
 {
-    int64_t deadline = brood__os_deadline(timeout);
+    int64_t next = brood__os_now() + *look;
+    if (deadline <= next) return brood__sleep(brood__low_half(&l->word), low, deadline, id);
+    if (brood__sleep(brood__low_half(&l->word), low, next, id) < 0) {
+        if (*look < LAST_LOOK)
+            *look *= 2;
+        else
+            brood__look_up();
+    }
+    return 0;
+}
+
+static int wait_for_it(struct lock_shm *l, brood_lock lock, int timeout, struct wait *wait, struct circle *circle)
+{
+    int64_t deadline = brood__os_deadline(timeout), look = circle ? FIRST_LOOK : OS_NEVER / 2;
     uint32_t slept = 0;
     uint64_t seen;
     int result;
@@ -103,7 +121,8 @@ static int wait_for_it(struct lock_shm *l, brood_lock lock, int timeout)
             return result;
         }
         uint32_t low = LOW(seen);
-        if (timeout < 0 && HELD(low) == HELD(brood__self->word_id) && !brood__os_has_threads()) return BROOD_EDEADLK;
+        if (!circle && timeout < 0 && HELD(low) == HELD(brood__self->word_id) && !brood__os_has_threads())
+            return BROOD_EDEADLK;
         if (n < SPIN_BEFORE_SLEEP) {
             brood__relax(n++);
             continue;
@@ -113,12 +132,14 @@ static int wait_for_it(struct lock_shm *l, brood_lock lock, int timeout)
             low |= OS_WAITERS;
         }
         slept = OS_WAITERS; /* others may be asleep beside us: who takes the lock after a sleep keeps the mark */
-        if (brood__sleep(brood__low_half(&l->word), low, deadline, lock.id) < 0)
+        brood__wait_publish(wait, lock.id, seen);
+        if (circle && brood__circle_close(wait, circle)) return BROOD_EDEADLK;
+        if (sleep_a_while(l, low, deadline, lock.id, &look) < 0)
             return attempt(l, lock, slept, &seen, &result) ? result : BROOD_ETIMEDOUT;
     }
 }
 
-int brood_lock_acquire(brood_lock lock, int timeout)
+static inline int acquire(brood_lock lock, int timeout, struct circle *circle)
 {
     int result = brood__enter();
     if (result < 0) return result;
@@ -127,9 +148,33 @@ int brood_lock_acquire(brood_lock lock, int timeout)
     uint64_t seen;
     if (timeout == 0) return attempt(l, lock, 0, &seen, &result) ? result : BROOD_EAGAIN;
     void *announced = brood__os_announce(brood__low_half(&l->word));
-    result = wait_for_it(l, lock, timeout);
+    if (!attempt(l, lock, 0, &seen, &result)) {
+        struct wait wait = {0};
+        result = wait_for_it(l, lock, timeout, &wait, circle);
+        brood__wait_withdraw(&wait);
+    }
     brood__os_announce(announced);
     return result;
+}
+
+int brood_lock_acquire(brood_lock lock, int timeout)
+{
+    return acquire(lock, timeout, NULL);
+}
+
+int brood__lock_acquire(brood_lock lock, int timeout, struct circle *circle)
+{
+    return acquire(lock, timeout, circle);
+}
+
+bool brood__lock_look(uint64_t id, uint64_t *word, uint32_t *holder)
+{
+    struct lock_shm *l = brood__slot_find(TABLE_LOCK, id);
+    if (!l) return false;
+    uint64_t seen = atomic_load(&l->word);
+    *word = seen & ~(uint64_t)OS_WAITERS;
+    *holder = LOW(seen) & MEMBER_MASK;
+    return !is_stale(seen, (brood_lock){id}) && HELD(LOW(seen)) == (MEMBER_BIT | *holder);
 }
 
 int brood_lock_release(brood_lock lock)

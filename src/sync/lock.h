@@ -20,6 +20,8 @@
 
 #include "arena/arena.h"
 
+#include <brood/lock.h>
+
 struct lock_shm {
     struct slot_shm slot;
     _Atomic uint64_t word;
@@ -36,6 +38,18 @@ static inline os_word *brood__low_half(_Atomic uint64_t *word)
 {
     return (os_word *)(void *)word;
 }
+
+struct circle;
+/*
+ * brood_lock_acquire; with a circle it is looked for deadlocks while it waits, whatever the timeout: BROOD_EDEADLK, and
+ * *circle says which.
+ */
+int brood__lock_acquire(brood_lock lock, int timeout, struct circle *circle);
+/*
+ * The word of a lock that a living member holds, without OS_WAITERS, and the index of that member.  false: the handle is
+ * stale or no lock's, or nobody holds it, or one who has gone.
+ */
+bool brood__lock_look(uint64_t id, uint64_t *word, uint32_t *holder);
 
 /* Repairs after the death of a member (process/repair.h). */
 bool brood__lock_repair(uint32_t dead);

@@ -25,6 +25,10 @@ static int attempt(struct order *order)
 {
     return brood_lock_acquire((brood_lock){order->id}, 0);
 }
+static int acquire_checked(struct order *order)
+{
+    return brood_lock_acquire_checked((brood_lock){order->id}, BROOD_FOREVER);
+}
 static int release(struct order *order)
 {
     return brood_lock_release((brood_lock){order->id});
@@ -130,6 +134,26 @@ static void acquire_held(const struct cut *cut)
     expect_is(mate_result(0), 0);
     bury(v.proc.member);
     closes(lock, 0);
+}
+
+/* It dies being told of a deadlock, of its own: the next one is told of its, and who waits for the dead, of the death. */
+static void acquire_in_circle(const struct cut *cut)
+{
+    brood_lock lock = new_lock(), mine = new_lock();
+    expect_is(brood_lock_acquire(mine, 0), 0);
+    struct victim v;
+    victim_start(&v, acquire, acquire_checked, lock.id);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    if (v.ended) expect_is(v.result, BROOD_EDEADLK);
+    expect(held_by(lock, v.proc.member));
+    expect_is(brood_deadlock_find(NULL, 0), 0);
+    expect_is(brood_lock_acquire_checked(mine, BROOD_FOREVER), BROOD_EDEADLK);
+    if (cut->order & 1) expect_is(brood_lock_acquire_checked(lock, 5), BROOD_ETIMEDOUT);
+    bury(v.proc.member);
+    expect_is(brood_lock_release(mine), 0);
+    closes(mine, 0);
+    closes(lock, BROOD_EOWNERDEAD);
 }
 
 /* The one that a release woke dies before it has the lock, or with it. */
@@ -451,6 +475,7 @@ const struct scene lock_scenes[] = {
     {"lock/acquire-attempt", acquire_attempt, 0, 2},
     {"lock/acquire-held", acquire_held, 0, 2},
     {"lock/acquire-held-spinning", acquire_held, SCENE_SPIN, 2},
+    {"lock/acquire-in-circle", acquire_in_circle, 0, 2},
     {"lock/acquire-woken", acquire_woken, 0, 0},
     {"lock/acquire-overtaken", acquire_overtaken, 0, 0},
     {"lock/release-alone", release_alone, 0, 0},

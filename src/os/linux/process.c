@@ -139,6 +139,13 @@ bool brood__os_process_alive(const struct os_process *process)
     return !has_ended(&line) && (!process->started || process->started == line.started);
 }
 
+bool brood__os_process_single(const struct os_process *process)
+{
+    struct stat_line line;
+    if (process->pid <= 0 || !read_stat_of(process->pid, &line) || line.state == 'Z' || line.state == 'X') return false;
+    return line.threads == 1 && (!process->started || process->started == line.started);
+}
+
 int brood__os_process_open(const struct os_process *process, int *pidfd)
 {
     *pidfd = -1;

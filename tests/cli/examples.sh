@@ -23,6 +23,7 @@ wants() {
 }
 
 mask() { sed -E 's/\(pid [0-9]+\)/(pid P)/; s/from [0-9]+$/from P/; s/in [0-9.e+-]+ seconds/in S seconds/'; }
+mask_all() { sed -E 's/\(pid [0-9]+\)/(pid P)/g'; }
 mask_sorted() { mask | sort; }
 mask_preparation() {
     sed -E "s/'authkey': '[0-9a-f]{64}'/'authkey': K/; s|'(orig_)?dir': '$PWD'|'\1dir': HERE|; s|'[^']*/06_prep|'06_prep|"
@@ -104,6 +105,10 @@ task 4: the sum is 12
 END
     wants 12_zero_copy $method cat <<'END'
 8388608 numbers, 32 MiB: the sum is 35184367894528
+END
+    wants 13_deadlock $method mask_all <<'END'
+first (pid P) holds lock 1:0 and waits for lock 2:0, held by other (pid P), who waits for lock 1:0
+the other ends with 0
 END
 done
 

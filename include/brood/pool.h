@@ -35,11 +35,38 @@ typedef struct brood_pool_options {
     const void *initializer_arg;
     unsigned max_pending; /* tasks submitted and not yet taken back, at most; default 65536 */
     size_t memory_limit;  /* of each worker: bytes of data (RLIMIT_DATA) */
+    unsigned quarantine;  /* runs of one task that end in its worker's death, before it is not run again; default 3 */
 } brood_pool_options;
+
+/* Further wishes for a task; zero means none. */
+typedef struct brood_submit_options {
+    int soft_deadline; /* ms that a run may take until brood_task_stopping tells it */
+    int deadline;      /* ms that a run may take until its worker is killed; the task is BROOD_EDEADLINE */
+    unsigned retries;  /* how often it may run again after a run that ended with its worker: for a task that may be run
+                          more than once; at most 200 */
+    int backoff;       /* ms before the first further run, doubled with each; default 10 */
+} brood_submit_options;
+
+/* Why a task ended as it did, finer than the code. */
+typedef enum brood_reason {
+    BROOD_REASON_RESULT,        /* it has one */
+    BROOD_REASON_ERROR,         /* brood_fail, or its function or result could not be had (code says) */
+    BROOD_REASON_SIGNAL,        /* its worker was ended by a signal */
+    BROOD_REASON_EXIT,          /* its worker exited in it */
+    BROOD_REASON_UNKNOWN,       /* its worker has ended, and nobody could learn how */
+    BROOD_REASON_SOFT_DEADLINE, /* it called brood_fail after its soft deadline */
+    BROOD_REASON_DEADLINE,      /* its worker was killed at its deadline */
+    BROOD_REASON_MEMORY,        /* its worker was killed because its cgroup was out of memory */
+    BROOD_REASON_CANCELLED,     /* brood_future_cancel, brood_pool_terminate, brood_pool_drain */
+    BROOD_REASON_OWNER_GONE,    /* the process that made the pool has ended */
+    BROOD_REASON_START_FAILED,  /* the pool's workers can't be started (code says why) */
+    BROOD_REASON_QUARANTINED    /* it might have run again, but has ended as many workers as a task may */
+} brood_reason;
 
 /* How one item or task ended. */
 typedef struct brood_outcome {
-    int code;   /* 0; BROOD_EFAILED, BROOD_ELOST, BROOD_ECANCELED, ... */
+    int code; /* 0; BROOD_EFAILED, BROOD_ELOST, BROOD_EDEADLINE, BROOD_EOOM, BROOD_ECANCELED, ... */
+    brood_reason reason;
     int fail;   /* BROOD_EFAILED: the code given to brood_fail */
     int signal; /* BROOD_ELOST: the signal that ended the worker; 0: it exited by itself */
     int status; /* BROOD_ELOST with signal 0: the exit code */
@@ -114,6 +141,17 @@ BROOD_API int brood_map_wait(brood_map map, int timeout, brood_report *report);
 BROOD_API int brood_pool_submit_task(brood_pool pool, brood_future *future, const brood_task *task, const void *arg);
 
 /*
+ * As brood_pool_submit, with wishes: brood_pool_submit_with(pool, &future, task, &arg, .deadline = 100).  The deadlines
+ * are of one run, from when a worker begins it.  At the deadline the worker is killed, and replaced; a task that ends
+ * at that moment has its result, or is BROOD_EDEADLINE, and the kill never hits another task.  BROOD_EINVAL besides.
+ */
+#define brood_pool_submit_with(pool, future, task, arg, ...)                             \
+    brood_pool_submit_task_with(pool, future, BROOD_TASK_OF(task), BROOD__IN(task, arg), \
+                                &(brood_submit_options){__VA_ARGS__})
+BROOD_API int brood_pool_submit_task_with(brood_pool pool, brood_future *future, const brood_task *task,
+                                          const void *arg, const brood_submit_options *options);
+
+/*
  * Wait for a task; timeout in ms.  result: sizeof the task's result, or NULL; for brood_bytes see brood_future_bytes.
  * 0: done; BROOD_EFAILED, BROOD_ELOST, BROOD_ECANCELED: *outcome (may be NULL) says more; BROOD_EAGAIN or BROOD_ETIMEDOUT: not
  * yet.  May be asked again until the future is freed.
@@ -125,6 +163,13 @@ BROOD_API int brood_future_bytes(brood_future future, brood_bytes *result, int t
 
 /* 1: it has an answer, 0: not yet; BROOD_ESTALE. */
 BROOD_API int brood_future_done(brood_future future);
+
+/*
+ * Have it end.  One that is queued, or waits to run again, is BROOD_ECANCELED at once; one that runs is told
+ * (brood_task_stopping), and after `grace` ms its worker is killed; BROOD_FOREVER: it is not.  What it answers before
+ * that counts: a result is a result.  0; 1: it has its answer already; BROOD_ESTALE, BROOD_EINVAL, BROOD_ENOTMEMBER.
+ */
+BROOD_API int brood_future_cancel(brood_future future, int grace);
 
 /* Give it back.  A task that is still queued is cancelled; one that runs goes on, and nobody gets its result. */
 BROOD_API int brood_future_free(brood_future future);

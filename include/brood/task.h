@@ -58,6 +58,13 @@ BROOD_API void brood_fail(int code, const char *format, ...) BROOD_PRINTF(2, 3);
  */
 BROOD_API void *brood_alloc(size_t size);
 
+/*
+ * Inside a task: 1 if it should come to an end, because its soft deadline is over or nobody wants its result any more
+ * (the future was cancelled or freed, the map has timed out); else 0.  Cheap: to be asked in its loops.  A task that
+ * heeds it calls brood_fail and returns.  Outside a task 0.  Async-signal-safe.
+ */
+BROOD_API int brood_task_stopping(void);
+
 BROOD_END
 
 /* ------------------------------------------------------------------ the macro, its pieces are not for direct use */

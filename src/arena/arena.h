@@ -26,6 +26,11 @@ struct supervisor_shm {
     _Atomic int32_t pid;
     _Atomic uint32_t looks_at; /* index of the pool whose memory the supervisor may be looking at, 0: none */
     uint64_t started;
+    /*
+     * When it looks at deadlines next; INT64_MAX: not before it is asked.  Written by it alone, before it looks and
+     * after; who has published something that is due earlier asks (seq_cst on both sides: one sees the other).
+     */
+    _Atomic int64_t looks_next;
 };
 
 /*

@@ -8,6 +8,8 @@
 #define BROOD_CALL_CALL_H
 
 #include <brood/task.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 struct call_block;
 
@@ -16,6 +18,10 @@ struct call {
     int fail; /* what brood_fail was given; 0: it was not called */
     char text[BROOD_FAIL_TEXT];
     struct call_block *blocks; /* brood_alloc's, freed by call_end */
+    /* When it is to stop (brood_task_stopping): an instant, OS_NEVER without; or this says so of `of`; NULL: never. */
+    int64_t stop_at;
+    bool (*unwanted)(const void *of);
+    const void *of;
 };
 
 /* Become this thread's current call; all of *call is set. */

@@ -8,6 +8,8 @@
  */
 #include "call/call.h"
 
+#include "os/os.h"
+
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -33,7 +35,7 @@ static void clear(struct call *call)
 
 void brood__call_begin(struct call *call)
 {
-    *call = (struct call){.outer = current};
+    *call = (struct call){.outer = current, .stop_at = OS_NEVER};
     current = call;
 }
 
@@ -57,6 +59,13 @@ void brood_fail(int code, const char *format, ...)
     int length = vsnprintf(current->text, sizeof current->text, format, args);
     va_end(args);
     if (length < 0) current->text[0] = '\0';
+}
+
+int brood_task_stopping(void)
+{
+    if (!current) return 0;
+    if (current->unwanted && current->unwanted(current->of)) return 1;
+    return current->stop_at != OS_NEVER && brood__os_now() >= current->stop_at;
 }
 
 void *brood_alloc(size_t size)

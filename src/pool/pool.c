@@ -15,6 +15,7 @@
 
 #define MOST_WORKERS 4096u
 #define DEFAULT_PENDING 65536u
+#define DEFAULT_QUARANTINE 3
 
 static struct pool_shm *at(uint32_t index)
 {
@@ -235,6 +236,9 @@ static void reset(struct pool_shm *pool, const brood_pool_options *o)
     atomic_store(&pool->finished, 0);
     atomic_store(&pool->polled, 0);
     atomic_store(&pool->jobs, 0);
+    pool->quarantine = o->quarantine ? o->quarantine : DEFAULT_QUARANTINE;
+    atomic_store(&pool->least_deadline, 0u);
+    atomic_store(&pool->wait_at, OS_NEVER);
     pool->template_member = 0;
     pool->broken_detail[0] = 0;
     pool->idle.flags[MONITOR_ASLEEP] = pool->idle.flags[MONITOR_BATON] = 0;

@@ -35,14 +35,35 @@ _Static_assert(sizeof(struct seat_shm) == 64, "one cache line each");
 
 /*
  * A task: one call.  word is serial:32 | state:8 | attempt:8 | owner:16, and compare-and-swap by the owner of each step:
- *   FREE→FILLING (submitter) →QUEUED →RUNNING (a worker) →DONE →FREE; QUEUED→DONE when cancelled; RUNNING→ORPHAN when
- *   the future is freed or its holder dies meanwhile: then the worker frees it.
+ *   FREE→FILLING (submitter) →QUEUED →RUNNING (a worker) →DONE →FREE; RUNNING→ORPHAN when the future is freed or its
+ *   holder dies meanwhile: then the worker frees it.  QUEUED or WAITING→CANCELLED (anyone), with the reason as owner:
+ *   that is its whole outcome, and it is freed like DONE.
+ *   RUNNING→KILLING, ORPHAN→DOOMED (the supervisor, when `due` is over): its worker will run nothing else ever; it ends
+ *   itself when it finds this at the end of the task, or is killed.  RUNNING→WAITING→QUEUED (the supervisor) when its
+ *   worker died and it may run again, after `due`.
+ * So the end of a run is decided by one swap: of completion and deadline one wins, and the kill is for a worker that can
+ * have begun nothing since.
  * Everything else is written by who holds the slot by that word: FILLING the call, RUNNING the result; before the swap
- * that passes it on.  If the submitter dies: FILLING→GARBAGE, QUEUED and DONE→GARBAGE, RUNNING→ORPHAN.  If the worker
- * dies: RUNNING→DONE with the outcome lost, ORPHAN→GARBAGE.  GARBAGE is FREE with buffers to drop first.
+ * that passes it on.  `due` is set by the worker before it publishes the task (member_shm.task), and lowered by swap by
+ * who cancels; `cancelled` by who cancels, before that; the worker looks at it after it has set `due`.
+ * If the submitter dies: FILLING→GARBAGE, QUEUED, WAITING, DONE and CANCELLED→GARBAGE, RUNNING→ORPHAN, KILLING→DOOMED.  If the
+ * worker dies: RUNNING and KILLING→DONE with the outcome (or RUNNING→WAITING), ORPHAN and DOOMED→GARBAGE.  GARBAGE is
+ * FREE with buffers to drop first.
  * bell: who waits for the answer sleeps on it (0 or OS_WAITERS).
  */
-enum task_state { TASK_FREE, TASK_FILLING, TASK_QUEUED, TASK_RUNNING, TASK_DONE, TASK_ORPHAN, TASK_GARBAGE };
+enum task_state {
+    TASK_FREE,
+    TASK_FILLING,
+    TASK_QUEUED,
+    TASK_RUNNING,
+    TASK_DONE,
+    TASK_ORPHAN,
+    TASK_KILLING,
+    TASK_DOOMED,
+    TASK_WAITING,
+    TASK_CANCELLED,
+    TASK_GARBAGE
+};
 #define TASK_WORD(serial, state, attempt, owner) \
     ((uint64_t)(serial) << 32 | (uint64_t)(state) << 24 | (uint64_t)(attempt) << 16 | (uint64_t)(owner))
 #define TASK_SERIAL(word) ((uint32_t)((word) >> 32))
@@ -68,12 +89,22 @@ struct task_shm {
     int32_t signal;
     int32_t status;
     int32_t pid;
-    uint32_t reserved[5];
+    uint32_t deadline;    /* ms of a run, 0: none */
+    _Atomic uint64_t due; /* RUNNING: when it is over; WAITING: when it is QUEUED again; 0: never */
+    uint32_t soft;        /* ms of a run, 0: none */
+    uint8_t retries;      /* how often it may run again */
+    uint8_t reason;       /* enum brood_reason, when DONE */
+    _Atomic uint8_t cancelled;
+    _Atomic uint8_t crashed; /* 1: crash may hold a handle */
     char arg[TASK_INLINE];
     char result[TASK_INLINE]; /* or the text of brood_fail */
+    uint64_t crash;           /* handle of the buffer with the crash record, 0: none; by the worker's signal handler */
+    uint64_t user_us, system_us, max_rss; /* of the worker that died */
+    uint32_t backoff;                     /* ms before the first further run */
+    uint32_t reserved[7];
 };
 _Static_assert(offsetof(struct task_shm, robust) == offsetof(struct task_shm, bell) + OS_ROBUST_NODE, "node");
-_Static_assert(sizeof(struct task_shm) == 320 && BROOD_FAIL_TEXT <= TASK_INLINE, "five cache lines");
+_Static_assert(sizeof(struct task_shm) == 384 && BROOD_FAIL_TEXT <= TASK_INLINE, "six cache lines");
 
 /*
  * Segments of task slots, each twice as large as all before it together from the second on, so a slot's number gives
@@ -170,12 +201,15 @@ struct pool_shm {
     _Atomic uint32_t slots;     /* task slots that there are */
     _Atomic uint32_t submit_at; /* hints: where to look for a free slot, for a queued one */
     _Atomic uint32_t claim_at;
-    _Atomic uint32_t jobs;      /* jobs [jobs, JOBS) were never claimed; raised before a claim, so scans miss nothing */
-    _Atomic uint32_t finished;  /* 1: not OPEN, and all workers have left; by the supervisor */
-    uint64_t segment[SEGMENTS]; /* handles of buffers */
-    struct latch_shm idle;      /* a monitor: workers without work sleep here */
-    struct latch_shm gone;      /* only its word: who waits for the workers to leave; 0 or OS_WAITERS */
-    struct latch_shm latch;     /* guards the growth of segments */
+    _Atomic uint32_t jobs; /* jobs [jobs, JOBS) were never claimed; raised before a claim, so scans miss nothing */
+    uint32_t quarantine;   /* runs that end in a death, before a task is not run again */
+    _Atomic uint32_t least_deadline; /* ms: the shortest that any task had; 0: there was none */
+    _Atomic int64_t wait_at;         /* when the next WAITING task is to be looked for; by the supervisor */
+    _Atomic uint32_t finished;       /* 1: not OPEN, and all workers have left; by the supervisor */
+    uint64_t segment[SEGMENTS];      /* handles of buffers */
+    struct latch_shm idle;           /* a monitor: workers without work sleep here */
+    struct latch_shm gone;           /* only its word: who waits for the workers to leave; 0 or OS_WAITERS */
+    struct latch_shm latch;          /* guards the growth of segments */
     char broken_detail[160];
 };
 _Static_assert(sizeof(struct pool_shm) <= 1024, "its table");
@@ -231,12 +265,20 @@ bool brood__map_any(struct pool_shm *pool, struct seat_shm *seat);
 void brood__task_repair(struct pool_shm *pool, uint64_t pool_id, uint32_t dead);
 void brood__map_repair(struct pool_shm *pool, uint64_t pool_id, uint32_t dead);
 /* No more: all that is open resolves with this code; a map's answer is that of its pool. */
-void brood__task_cancel_all(struct pool_shm *pool, uint64_t pool_id, int code);
+void brood__task_cancel_all(struct pool_shm *pool, uint64_t pool_id, enum brood_reason reason);
+/* Tasks whose time is over: KILLING, and their workers with `kill`.  When to look again: ns, OS_NEVER. */
+int64_t brood__task_deadlines(struct pool_shm *pool, int64_t now, void (*kill)(uint32_t member));
+/* Every queued task can be found again: of a submitter or supervisor that died between the swap and the hint. */
+void brood__task_hint_all(struct pool_shm *pool);
+/* Tasks whose pause is over are queued again: *some.  When to look again. */
+int64_t brood__task_requeue(struct pool_shm *pool, int64_t now, bool *some);
 void brood__map_cancel_all(struct pool_shm *pool, uint64_t pool_id);
 /* How a dead worker ended, for outcomes. */
 struct death {
-    int code; /* BROOD_ELOST, or BROOD_ECANCELED in a terminated pool */
+    int code; /* BROOD_ELOST, BROOD_EOOM, or BROOD_ECANCELED in a terminated pool */
     int signal, status, pid;
+    enum brood_reason reason;
+    uint64_t user_us, system_us, max_rss;
 };
 void brood__pool_death(const struct pool_shm *pool, uint32_t dead, struct death *death);
 

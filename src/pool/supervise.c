@@ -27,6 +27,7 @@
 #define PAUSE_NS ((int64_t)20 * 1000 * 1000) /* after the first failed start; doubled with each */
 #define KILL_AGAIN_NS ((int64_t)100 * 1000 * 1000)
 #define EXIT_INITIALIZER 125
+#define RETRY_NS ((int64_t)3 * 1000 * 1000)
 #define PATIENCE 300 /* looks for a status that the template is to tell, 3 ms each */
 
 /* What this supervisor knows of a pool, by index. */
@@ -36,10 +37,12 @@ struct record {
     bool announced; /* by its owner, to us or to the supervisor before us: its workers know where to print */
     int standard[3];
     int channel; /* to the template */
+    bool owes;   /* wake-ups that could not be given yet */
     int failed;  /* starts, one after the other */
     int64_t start_at;
 };
 static struct record records[1 << 12];
+static int64_t looks_next; /* the next deadline of all pools */
 
 static struct pool_shm *at(uint32_t index)
 {
@@ -104,6 +107,8 @@ static void ring_all(void)
         if (!look(i)) continue;
         record_of(i, atomic_load(&at(i)->slot.word))->announced = true;
         atomic_store(&brood__pool_seat(at(i), at(i)->seat_room)->inside, 0); /* a supervisor died looking */
+        atomic_store(&at(i)->wait_at, 0); /* ... or between putting a task off, or queueing it again, and saying so */
+        brood__task_hint_all(at(i));
         ring(at(i), brood__pool_id(at(i)));
     }
 }
@@ -181,10 +186,17 @@ void brood__pool_death(const struct pool_shm *pool, uint32_t dead, struct death 
     *death = (struct death){.code = atomic_load(&((struct pool_shm *)(uintptr_t)pool)->state) == POOL_TERMINATED
                                         ? BROOD_ECANCELED
                                         : BROOD_ELOST,
-                            .pid = m->pid};
+                            .pid = m->pid,
+                            .reason = BROOD_REASON_UNKNOWN};
+    if (!(ended & ENDED)) return;
     int value = (int)(ended & 0xffff);
-    if ((ended >> 16 & 0xff) == ENDED_SIGNAL) death->signal = value;
-    if ((ended >> 16 & 0xff) == ENDED_STATUS) death->status = value;
+    if (ENDED_KIND(ended) == ENDED_STATUS || ENDED_KIND(ended) == ENDED_SAID) death->reason = BROOD_REASON_EXIT;
+    if (ENDED_KIND(ended) == ENDED_STATUS) death->status = value;
+    if (ENDED_KIND(ended) == ENDED_SIGNAL) {
+        death->signal = value;
+        death->reason = BROOD_REASON_SIGNAL;
+    }
+    if (death->code == BROOD_ECANCELED) death->reason = BROOD_REASON_CANCELLED;
 }
 
 /* A buffer that the dead was about to attach: the place it was for decides. */
@@ -305,19 +317,57 @@ static bool clear_seat(struct pool_shm *pool, uint64_t pool_id, uint32_t i)
     return true;
 }
 
+static void kill_worker(uint32_t member)
+{
+    brood__supervisor_watch(member); /* a template may have died before it told us of its child */
+    brood__supervisor_kill(member);
+}
+
+/* Deadlines that are over, tasks that run again: when to look next. */
+static int64_t keep_time(struct pool_shm *pool, uint64_t pool_id, struct record *r)
+{
+    bool some;
+    int64_t now = brood__os_now(), next = brood__task_deadlines(pool, now, kill_worker);
+    if (next < looks_next) looks_next = next;
+    int64_t again = brood__task_requeue(pool, now, &some);
+    if (some || r->owes) r->owes = !ring(pool, pool_id);
+    if (r->owes) again = now + RETRY_NS;
+    return again < next ? again : next;
+}
+
+/* A pool that takes work, or has some left, has a worker in each seat.  When to try again. */
+static int64_t fill_seats(struct pool_shm *pool, uint64_t pool_id, struct record *r)
+{
+    if (r->start_at > brood__os_now()) return r->start_at;
+    for (uint32_t i = 0; i < pool->workers && r->start_at <= brood__os_now(); i++)
+        if (!atomic_load(&brood__pool_seat(pool, i)->member)) start_worker(pool, pool_id, i, r);
+    return r->start_at > brood__os_now() ? r->start_at : OS_NEVER;
+}
+
+/* Nothing of this pool is to be had any more. */
+static void end_all(struct pool_shm *pool, uint64_t pool_id, bool broken, bool owned)
+{
+    brood__task_cancel_all(pool, pool_id,
+                           broken  ? BROOD_REASON_START_FAILED
+                           : owned ? BROOD_REASON_CANCELLED
+                                   : BROOD_REASON_OWNER_GONE);
+    brood__map_cancel_all(pool, pool_id);
+    end_workers(pool);
+}
+
 static int64_t manage_pool(uint32_t index)
 {
     struct pool_shm *pool = at(index);
     uint64_t word = atomic_load(&pool->slot.word), pool_id = HANDLE(TABLE_POOL, index, SLOT_GENERATION(word));
     struct record *r = record_of(index, word);
-    uint32_t state = SLOT_STATE(word) == SLOT_GARBAGE ? (uint32_t)POOL_TERMINATED : atomic_load(&pool->state);
-    uint32_t empty = 0;
-    bool broken = atomic_load(&pool->broken) != 0;
-    if (state == POOL_TERMINATED || broken) {
-        brood__task_cancel_all(pool, pool_id, broken ? atomic_load(&pool->broken) : BROOD_ECANCELED);
-        brood__map_cancel_all(pool, pool_id);
-        end_workers(pool);
-    }
+    bool owned = SLOT_STATE(word) != SLOT_GARBAGE, broken = atomic_load(&pool->broken) != 0;
+    uint32_t state = owned ? atomic_load(&pool->state) : (uint32_t)POOL_TERMINATED, empty = 0;
+    bool over = state == POOL_TERMINATED || broken;
+    int64_t next = OS_NEVER;
+    if (over)
+        end_all(pool, pool_id, broken, owned);
+    else
+        next = keep_time(pool, pool_id, r);
     for (uint32_t i = 0; i < pool->workers; i++) empty += clear_seat(pool, pool_id, i);
     bool template = pool->template_member && brood__member_find(pool->template_member) &&
                     !brood__member_dead(HANDLE_INDEX(pool->template_member));
@@ -327,21 +377,19 @@ static int64_t manage_pool(uint32_t index)
         if (template) end_template(pool);
         if (!template && !atomic_exchange(&pool->finished, 1)) ring(pool, pool_id);
     }
-    if ((broken || state == POOL_TERMINATED) &&
-        (empty < pool->workers || template)) /* who could not be killed at once */
+    if ((state == POOL_TERMINATED || broken) && (empty < pool->workers || template)) /* who could not be killed at once */
         return brood__os_now() + KILL_AGAIN_NS;
-    if (broken || state == POOL_TERMINATED || (state == POOL_CLOSED && !work) || empty == 0) return OS_NEVER;
-    if (!r->announced) return OS_NEVER;
-    if (atomic_load(&pool->finished)) return OS_NEVER; /* what looks like work is a submit that withdraws */
-    if (r->start_at > brood__os_now()) return r->start_at;
-    for (uint32_t i = 0; i < pool->workers && r->start_at <= brood__os_now(); i++)
-        if (!atomic_load(&brood__pool_seat(pool, i)->member)) start_worker(pool, pool_id, i, r);
-    return r->start_at > brood__os_now() ? r->start_at : OS_NEVER;
+    if (over || (state == POOL_CLOSED && !work) || empty == 0 || !r->announced) return next;
+    if (atomic_load(&pool->finished)) return next; /* what looks like work is a submit that withdraws */
+    int64_t again = fill_seats(pool, pool_id, r);
+    return again < next ? again : next;
 }
 
 static int64_t manage(void)
 {
     int64_t next = OS_NEVER;
+    atomic_store(&brood__arena()->supervisor.looks_next, OS_NEVER); /* before the looks: see arena.h */
+    looks_next = OS_NEVER;
     for (uint32_t i = 1; i < pool_count(); i++) {
         if (!look(i)) {
             if (records[i].known && SLOT_STATE(atomic_load(&at(i)->slot.word)) == SLOT_FREE) forget(&records[i]);
@@ -351,6 +399,7 @@ static int64_t manage(void)
         if (wanted < next) next = wanted;
     }
     atomic_store(&brood__arena()->supervisor.looks_at, 0u);
+    atomic_store(&brood__arena()->supervisor.looks_next, looks_next);
     return next;
 }
 

@@ -1,49 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * task.c - submitted tasks: the slots, the submitter's side and the worker's; the protocol is in pool/pool.h.
+ * task.c - submitted tasks: the slots, the submitter's side and the worker's; the protocol is in pool/pool.h, what
+ * becomes of them otherwise in fate.c.
  * Thread-safe; not async-signal-safe.
  */
+#include "pool/task.h"
 #include "call/buffer.h"
 #include "call/call.h"
 #include "call/error.h"
-#include "pool/pool.h"
+#include "process/supervisor.h"
 #include "sync/bell.h"
 
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A future's serial: slot + 1 | serial:32; 0 is none. */
-#define FUTURE(slot, serial) (((uint64_t)(slot) + 1) << 32 | (uint64_t)(serial))
-#define FUTURE_SLOT(serial) ((uint32_t)((serial) >> 32) - 1u)
-#define FUTURE_SERIAL(serial) ((uint32_t)(serial))
+#define DEFAULT_BACKOFF 10u /* ms */
+#define A_SECOND 1000u
+#define MOST_RETRIES 200 /* an attempt is eight bits of the word */
 
-static bool swap(struct task_shm *t, uint64_t *seen, uint64_t to)
+static void drop_buffers(struct task_shm *t)
 {
-    /* acq_rel: each holder sees what the one before wrote, and shows the next what it wrote. */
-    return atomic_compare_exchange_strong_explicit(&t->word, seen, to, memory_order_acq_rel, memory_order_acquire);
-}
-
-static bool step(struct task_shm *t, uint64_t seen, enum task_state state, uint32_t owner)
-{
-    return swap(t, &seen, TASK_WORD(TASK_SERIAL(seen), state, TASK_ATTEMPT(seen), owner));
+    brood__pool_drop(&t->arg_buffer);
+    brood__pool_drop(&t->result_buffer);
+    if (atomic_load_explicit(&t->crashed, memory_order_relaxed)) brood__pool_drop(&t->crash);
 }
 
 /* Free a slot whose holder we are (FILLING, DONE→, ORPHAN, GARBAGE by swap to FILLING): buffers, then the next serial. */
 static void release(struct task_shm *t)
 {
-    brood__pool_drop(&t->arg_buffer);
-    brood__pool_drop(&t->result_buffer);
+    drop_buffers(t);
     uint32_t serial = TASK_SERIAL(atomic_load_explicit(&t->word, memory_order_relaxed));
     if (serial == UINT32_MAX) return; /* used up: it stays as it is */
     atomic_store_explicit(&t->word, TASK_WORD(serial + 1, TASK_FREE, 0, 0), memory_order_release);
-}
-
-static void hint(struct pool_shm *pool, uint32_t slot)
-{
-    uint64_t bit;
-    _Atomic uint64_t *bits = brood__pool_bits(pool, slot, &bit);
-    atomic_fetch_or_explicit(bits, bit, memory_order_seq_cst);
 }
 
 /* ------------------------------------------------------------------------------------------------------- submitting */
@@ -81,10 +71,9 @@ static bool claim_free(struct task_shm *t)
     uint64_t seen = atomic_load_explicit(&t->word, memory_order_relaxed);
     enum task_state state = TASK_STATE(seen);
     if (state != TASK_FREE && state != TASK_GARBAGE) return false;
-    if (!swap(t, &seen, TASK_WORD(TASK_SERIAL(seen), TASK_FILLING, 0, brood__self->member))) return false;
+    if (!task_swap(t, &seen, TASK_WORD(TASK_SERIAL(seen), TASK_FILLING, 0, brood__self->member))) return false;
     if (state == TASK_GARBAGE) {
-        brood__pool_drop(&t->arg_buffer);
-        brood__pool_drop(&t->result_buffer);
+        drop_buffers(t);
         atomic_fetch_add(&t->word, (uint64_t)1 << 32); /* old futures are stale; the state stays ours */
     }
     return true;
@@ -111,7 +100,8 @@ static int allocate(struct pool_shm *pool, uint64_t pool_id, uint32_t *slot)
     }
 }
 
-static int fill(struct task_shm *t, uint64_t pool_id, const brood_task *task, const void *arg)
+static int fill(struct task_shm *t, uint64_t pool_id, const brood_task *task, const void *arg,
+                const brood_submit_options *o)
 {
     const void *bytes = arg;
     t->arg_size = task->arg_size;
@@ -122,6 +112,13 @@ static int fill(struct task_shm *t, uint64_t pool_id, const brood_task *task, co
     t->submitter = brood__self->member;
     t->result_size = 0;
     t->code = t->fail = t->signal = t->status = t->pid = 0;
+    t->deadline = (uint32_t)o->deadline;
+    t->soft = (uint32_t)o->soft_deadline;
+    t->retries = (uint8_t)o->retries;
+    t->reason = BROOD_REASON_RESULT;
+    atomic_store_explicit(&t->cancelled, 0, memory_order_relaxed); /* published with the word, as all of these */
+    atomic_store_explicit(&t->crashed, 0, memory_order_relaxed);
+    if (o->retries) t->backoff = o->backoff ? (uint32_t)o->backoff : DEFAULT_BACKOFF;
     if (t->arg_size <= TASK_INLINE) {
         if (t->arg_size) memcpy(t->arg, bytes, t->arg_size);
         return 0;
@@ -135,9 +132,42 @@ static int fill(struct task_shm *t, uint64_t pool_id, const brood_task *task, co
     return 0;
 }
 
+static int check(const brood_submit_options *o)
+{
+    if (o->deadline < 0 || o->soft_deadline < 0 || o->backoff < 0)
+        return brood__fail_with(BROOD_EINVAL, "a deadline or pause is negative");
+    if (o->deadline && o->soft_deadline > o->deadline)
+        return brood__fail_with(BROOD_EINVAL, "soft_deadline is later than deadline");
+    if (o->retries > MOST_RETRIES) return brood__fail_with(BROOD_EINVAL, "at most %d retries", MOST_RETRIES);
+    return 0;
+}
+
+/* The supervisor has to know that deadlines of this length come up; the shortest counts. */
+static void note_deadline(struct pool_shm *pool, uint32_t ms)
+{
+    uint32_t least = atomic_load(&pool->least_deadline);
+    while ((least == 0 || ms < least) && !atomic_compare_exchange_weak(&pool->least_deadline, &least, ms)) {}
+}
+
+/* The supervisor is to be there when this is due. */
+static void ask_for(uint64_t pool_id, uint64_t due)
+{
+    if ((int64_t)due >= atomic_load(&brood__arena()->supervisor.looks_next)) return;
+    brood__supervisor_request(&(struct request){.kind = REQUEST_POOL, .object = pool_id}, NULL, 0);
+}
+
 int brood_pool_submit_task(brood_pool pool, brood_future *future, const brood_task *task, const void *arg)
 {
+    return brood_pool_submit_task_with(pool, future, task, arg, NULL);
+}
+
+int brood_pool_submit_task_with(brood_pool pool, brood_future *future, const brood_task *task, const void *arg,
+                                const brood_submit_options *options)
+{
+    static const brood_submit_options none;
+    const brood_submit_options *o = options ? options : &none;
     int error = brood__enter();
+    if (error == 0 && options) error = check(o);
     if (error < 0) return error;
     if (!task || task->magic != BROOD_TASK_MAGIC) return BROOD_ETASK;
     if (task->arg_size && !arg) return BROOD_EINVAL;
@@ -151,16 +181,18 @@ int brood_pool_submit_task(brood_pool pool, brood_future *future, const brood_ta
     if (error < 0) return error;
     struct task_shm *t = brood__pool_task(p, slot);
     t->function = function;
-    error = fill(t, pool.id, task, arg);
+    error = fill(t, pool.id, task, arg, o);
     if (error < 0) {
         release(t);
         return error;
     }
+    if (o->deadline) note_deadline(p, (uint32_t)o->deadline);
     uint64_t filling = atomic_load_explicit(&t->word, memory_order_relaxed);
     *future = (brood_future){pool.id, FUTURE(slot, TASK_SERIAL(filling))};
     void *announced = brood__os_announce(&p->idle);
-    step(t, filling, TASK_QUEUED, 0); /* the commit; only the supervisor could have taken it from us, and we live */
-    hint(p, slot);
+    task_step(t, filling, TASK_QUEUED,
+              0); /* the commit; only the supervisor could have taken it from us, and we live */
+    task_hint(p, slot);
     brood__pool_wake(p, 1);
     brood__os_announce(announced);
     /* Closed, or freed, since we looked: its workers may have left.  seq_cst: of us and of one who leaves, one sees. */
@@ -168,7 +200,7 @@ int brood_pool_submit_task(brood_pool pool, brood_future *future, const brood_ta
     bool there = brood__slot_is(&p->slot, pool.id);
     if (__builtin_expect(there && atomic_load(&p->state) == POOL_OPEN, 1)) return 0;
     uint64_t queued = TASK_WORD(TASK_SERIAL(filling), TASK_QUEUED, 0, 0);
-    if (!swap(t, &queued, filling)) return 0; /* a worker has it all the same, or it is resolved */
+    if (!task_swap(t, &queued, filling)) return 0; /* a worker has it all the same, or it is resolved */
     release(t);
     return there ? BROOD_ECLOSED : brood__slot_gone(TABLE_POOL, pool.id);
 }
@@ -194,10 +226,23 @@ static int answered(const struct task_shm *t, brood_future future)
     if (TASK_SERIAL(word) != FUTURE_SERIAL(future.serial)) return BROOD_ESTALE;
     switch (TASK_STATE(word)) {
     case TASK_QUEUED:
-    case TASK_RUNNING: return 0;
+    case TASK_RUNNING:
+    case TASK_KILLING:
+    case TASK_WAITING: return 0;
+    case TASK_CANCELLED:
     case TASK_DONE: return 1;
     default: return BROOD_ESTALE;
     }
+}
+
+/* The code of a task that has an answer. */
+static int code_of(struct pool_shm *pool, const struct task_shm *t, enum brood_reason *reason)
+{
+    uint64_t word = atomic_load(&((struct task_shm *)(uintptr_t)t)->word);
+    bool cancelled = TASK_STATE(word) == TASK_CANCELLED;
+    *reason = (enum brood_reason)(cancelled ? TASK_OWNER(word) : t->reason);
+    if (!cancelled) return t->code;
+    return *reason == BROOD_REASON_START_FAILED ? atomic_load(&pool->broken) : BROOD_ECANCELED;
 }
 
 int brood_future_done(brood_future future)
@@ -242,17 +287,41 @@ static int wait_for(struct pool_shm *pool, struct task_shm *t, brood_future futu
     return result == 0 ? brood__not_now(timeout) : result < 0 ? result : 0;
 }
 
-static void describe(const struct task_shm *t, brood_future future, brood_outcome *outcome)
+static void describe(const struct task_shm *t, brood_future future, int code, enum brood_reason reason,
+                     brood_outcome *outcome)
 {
     memset(outcome, 0, sizeof *outcome);
-    outcome->code = t->code;
+    outcome->code = code;
+    outcome->reason = reason;
     outcome->fail = t->fail;
     outcome->signal = t->signal;
     outcome->status = t->status;
     outcome->pid = t->pid;
     outcome->attempt = TASK_ATTEMPT(atomic_load(&((struct task_shm *)(uintptr_t)t)->word));
     outcome->id = future.serial;
-    if (t->code == BROOD_EFAILED) memcpy(outcome->text, t->result, BROOD_FAIL_TEXT);
+    if (t->fail) memcpy(outcome->text, t->result, BROOD_FAIL_TEXT);
+}
+
+/* brood_error_detail of an answer that is no result. */
+static void explain(struct pool_shm *pool, const struct task_shm *t, int code, enum brood_reason reason)
+{
+    if (reason == BROOD_REASON_START_FAILED) {
+        brood__fail_with(code, "%s", pool->broken_detail);
+    } else if (reason == BROOD_REASON_DEADLINE) {
+        brood__fail_with(code, "the worker (pid %d) was killed at the deadline of %u ms", t->pid, t->deadline);
+    } else if (t->fail) {
+        brood__fail_with(code, "%s (%d)", t->result, t->fail);
+    } else if (t->signal) {
+        brood__fail_with(
+            code, "the worker (pid %d) was ended by signal %d (%s)%s", t->pid, t->signal, strsignal(t->signal),
+            reason == BROOD_REASON_QUARANTINED ? ", as were others before: the task is not run again" : "");
+    } else if (reason == BROOD_REASON_EXIT || reason == BROOD_REASON_QUARANTINED) {
+        brood__fail_with(code, "the worker (pid %d) exited with code %d", t->pid, t->status);
+    } else if (reason == BROOD_REASON_UNKNOWN) {
+        brood__fail_with(code, "the worker (pid %d) has ended, and nobody could learn how", t->pid);
+    } else {
+        brood__fail_with(code, "%s", code == BROOD_ECANCELED ? "" : brood_strerror(code));
+    }
 }
 
 static int get(brood_future future, brood_bytes *result, int timeout, brood_outcome *outcome)
@@ -267,16 +336,12 @@ static int get(brood_future future, brood_bytes *result, int timeout, brood_outc
         error = wait_for(pool, t, future, 0);
     }
     if (error < 0) return error;
-    if (outcome) describe(t, future, outcome);
-    if (t->code < 0) {
-        if (t->code == atomic_load(&pool->broken)) brood__fail_with(t->code, "%s", pool->broken_detail);
-        if (t->code == BROOD_EFAILED) brood__fail_with(t->code, "%s (%d)", t->result, t->fail);
-        if (t->code == BROOD_ELOST && t->signal)
-            brood__fail_with(t->code, "the worker (pid %d) was ended by signal %d (%s)", t->pid, t->signal,
-                             strsignal(t->signal));
-        else if (t->code == BROOD_ELOST)
-            brood__fail_with(t->code, "the worker (pid %d) exited with code %d", t->pid, t->status);
-        return t->code;
+    enum brood_reason reason;
+    int code = code_of(pool, t, &reason);
+    if (outcome) describe(t, future, code, reason, outcome);
+    if (code < 0) {
+        explain(pool, t, code, reason);
+        return code;
     }
     result->size = t->result_size;
     result->data = t->result;
@@ -308,17 +373,55 @@ int brood_future_free(brood_future future)
         if (TASK_SERIAL(seen) != FUTURE_SERIAL(future.serial)) return BROOD_ESTALE;
         switch (TASK_STATE(seen)) {
         case TASK_QUEUED:
+        case TASK_WAITING:
+        case TASK_CANCELLED:
         case TASK_DONE:
-            if (!swap(t, &seen, TASK_WORD(TASK_SERIAL(seen), TASK_FILLING, 0, brood__self->member))) continue;
+            if (!task_swap(t, &seen, TASK_WORD(TASK_SERIAL(seen), TASK_FILLING, 0, brood__self->member))) continue;
             release(t);
             return 0;
         case TASK_RUNNING:
-            if (!swap(t, &seen, TASK_WORD(TASK_SERIAL(seen), TASK_ORPHAN, TASK_ATTEMPT(seen), TASK_OWNER(seen))))
+            if (!task_swap(t, &seen, TASK_WORD(TASK_SERIAL(seen), TASK_ORPHAN, TASK_ATTEMPT(seen), TASK_OWNER(seen))))
+                continue;
+            return 0;
+        case TASK_KILLING:
+            if (!task_swap(t, &seen, TASK_WORD(TASK_SERIAL(seen), TASK_DOOMED, TASK_ATTEMPT(seen), TASK_OWNER(seen))))
                 continue;
             return 0;
         default: return BROOD_ESTALE;
         }
     }
+}
+
+int brood_future_cancel(brood_future future, int grace)
+{
+    struct pool_shm *pool = NULL;
+    struct task_shm *t = NULL;
+    int error = find(future, &pool, &t);
+    if (error == 0 && grace < BROOD_FOREVER) error = BROOD_EINVAL;
+    if (error < 0) return error;
+    for (;;) {
+        uint64_t seen = atomic_load_explicit(&t->word, memory_order_acquire);
+        if (TASK_SERIAL(seen) != FUTURE_SERIAL(future.serial)) return BROOD_ESTALE;
+        switch (TASK_STATE(seen)) {
+        case TASK_QUEUED:
+        case TASK_WAITING:
+            if (!brood__task_cancel(pool, future.pool, t, seen, BROOD_REASON_CANCELLED)) continue;
+            return 0;
+        case TASK_RUNNING:
+        case TASK_KILLING: break;
+        case TASK_CANCELLED:
+        case TASK_DONE: return 1;
+        default: return BROOD_ESTALE;
+        }
+        break;
+    }
+    atomic_store(&t->cancelled, 1); /* seq_cst, before due: see run */
+    if (grace == BROOD_FOREVER) return 0;
+    uint64_t due = (uint64_t)brood__os_deadline(grace), before = atomic_load(&t->due);
+    while ((before == 0 || due < before) && !atomic_compare_exchange_weak(&t->due, &before, due)) {}
+    if (atomic_load(&pool->least_deadline) == 0) note_deadline(pool, A_SECOND);
+    ask_for(future.pool, due);
+    return 0;
 }
 
 int brood_pool_apply_task(brood_pool pool, const brood_task *task, const void *arg, void *result, int timeout,
@@ -339,7 +442,7 @@ static bool claim(struct task_shm *t)
     uint64_t seen = atomic_load_explicit(&t->word, memory_order_relaxed);
     if (TASK_STATE(seen) != TASK_QUEUED) return false;
     uint32_t attempt = TASK_ATTEMPT(seen) + 1;
-    return swap(t, &seen, TASK_WORD(TASK_SERIAL(seen), TASK_RUNNING, attempt & 0xff, brood__self->member));
+    return task_swap(t, &seen, TASK_WORD(TASK_SERIAL(seen), TASK_RUNNING, attempt & 0xff, brood__self->member));
 }
 
 /* One word of hints: claim a task that it points to; -1: none. */
@@ -399,13 +502,45 @@ static int keep_result(struct task_shm *t, uint64_t pool_id, const brood_task *t
     return 0;
 }
 
+/* Nobody wants this task's result any more. */
+static bool is_unwanted(const void *task)
+{
+    struct task_shm *t = (struct task_shm *)(uintptr_t)task;
+    return atomic_load_explicit(&t->cancelled, memory_order_relaxed) ||
+           TASK_STATE(atomic_load_explicit(&t->word, memory_order_relaxed)) != TASK_RUNNING;
+}
+
+/* The task said that it can't: on its own account, or because it was told to stop. */
+static void failed(struct task_shm *t, const struct call *call)
+{
+    t->code = BROOD_EFAILED;
+    t->reason = BROOD_REASON_ERROR;
+    t->fail = call->fail;
+    memcpy(t->result, call->text, sizeof call->text);
+    if (atomic_load(&t->cancelled)) {
+        t->code = BROOD_ECANCELED;
+        t->reason = BROOD_REASON_CANCELLED;
+    } else if (call->stop_at != OS_NEVER && brood__os_now() >= call->stop_at) {
+        t->code = BROOD_EDEADLINE;
+        t->reason = BROOD_REASON_SOFT_DEADLINE;
+    }
+}
+
 static void run(struct task_shm *t, uint64_t pool_id)
 {
     const brood_task *task;
     char small[256];
     t->pid = brood__me()->pid;
     t->code = brood__function_find(t->function, &task);
-    if (t->code < 0) return;
+    if (t->code < 0) {
+        t->reason = BROOD_REASON_ERROR;
+        return;
+    }
+    if (atomic_load(&t->cancelled)) { /* after due was set: it is seen here, or its due comes after ours */
+        t->code = BROOD_ECANCELED;
+        t->reason = BROOD_REASON_CANCELLED;
+        return;
+    }
     const void *arg = t->arg;
     if (t->arg_buffer) arg = brood__at(brood__slot_at(TABLE_BUFFER, HANDLE_INDEX(t->arg_buffer))->body);
     brood_bytes bytes = {arg, (size_t)t->arg_size};
@@ -416,16 +551,31 @@ static void run(struct task_shm *t, uint64_t pool_id)
     }
     struct call call;
     brood__call_begin(&call);
+    call.unwanted = is_unwanted;
+    call.of = t;
+    if (t->soft) call.stop_at = brood__os_deadline((int)t->soft);
     task->call(task->flags & BROOD_TASK_ARG_BYTES ? (const void *)&bytes : arg, result);
     if (call.fail) {
-        t->code = BROOD_EFAILED;
-        t->fail = call.fail;
-        memcpy(t->result, call.text, sizeof call.text);
+        failed(t, &call);
     } else {
         t->code = keep_result(t, pool_id, task, result);
+        if (t->code < 0) t->reason = BROOD_REASON_ERROR;
     }
     brood__call_end(&call);
     if (result != small) free(result);
+}
+
+/* The deadline was first: what is meant for us must not hit another task. */
+static _Noreturn void end_late(void)
+{
+    for (;;) raise(SIGKILL);
+}
+
+/* Nobody waits; unless it is doomed at this moment. */
+static void finish_orphan(struct task_shm *t, uint64_t seen)
+{
+    if (!task_swap(t, &seen, TASK_WORD(TASK_SERIAL(seen), TASK_FILLING, 0, brood__self->member))) end_late();
+    release(t);
 }
 
 void brood__task_run(struct pool_shm *pool, uint64_t pool_id, uint32_t slot)
@@ -436,14 +586,19 @@ void brood__task_run(struct pool_shm *pool, uint64_t pool_id, uint32_t slot)
         release(t);
         return;
     }
-    atomic_store_explicit(&brood__me()->task, FUTURE(slot, TASK_SERIAL(running)), memory_order_relaxed);
+    uint64_t due = t->deadline ? (uint64_t)brood__os_deadline((int)t->deadline) : 0;
+    atomic_store(&t->due, due);
+    /* seq_cst: published before the look at when the supervisor looks next, as it says so before it looks at us */
+    atomic_store(&brood__me()->task, FUTURE(slot, TASK_SERIAL(running)));
+    if (due) ask_for(pool_id, due);
     run(t, pool_id);
     atomic_store_explicit(&brood__me()->task, 0, memory_order_relaxed);
     void *announced = brood__os_announce(&t->bell);
-    if (step(t, running, TASK_DONE, 0))
+    if (task_swap(t, &running, TASK_WORD(TASK_SERIAL(running), TASK_DONE, TASK_ATTEMPT(running), 0)))
         brood__pool_answer(pool, pool_id, &t->bell);
-    else
-        release(t); /* ORPHAN: nobody waits */
+    else if (TASK_STATE(running) == TASK_ORPHAN)
+        finish_orphan(t, running);
+    if (TASK_STATE(running) == TASK_KILLING || TASK_STATE(running) == TASK_DOOMED) end_late();
     brood__os_announce(announced);
 }
 
@@ -457,7 +612,7 @@ void brood__task_vacate(struct pool_shm *pool)
             uint32_t owner = TASK_OWNER(seen);
             /* Its submitter finds the pool gone, and frees it. */
             if (TASK_STATE(seen) == TASK_FILLING && owner != brood__self->member && !brood__member_dead(owner)) break;
-            if (!swap(t, &seen, TASK_WORD(TASK_SERIAL(seen), TASK_FILLING, 0, brood__self->member))) continue;
+            if (!task_swap(t, &seen, TASK_WORD(TASK_SERIAL(seen), TASK_FILLING, 0, brood__self->member))) continue;
             release(t);
             if (atomic_load(&t->bell)) brood__os_futex_clear_and_wake(&t->bell);
             break;
@@ -479,64 +634,9 @@ bool brood__task_any(const struct pool_shm *pool)
     uint32_t slots = atomic_load_explicit(&pool->slots, memory_order_acquire);
     for (uint32_t i = 0; i < slots; i++) {
         enum task_state state = TASK_STATE(atomic_load(&brood__pool_task(pool, i)->word));
-        if (state == TASK_QUEUED || state == TASK_RUNNING || state == TASK_ORPHAN) return true;
+        if (state == TASK_QUEUED || state == TASK_RUNNING || state == TASK_ORPHAN || state == TASK_KILLING ||
+            state == TASK_DOOMED || state == TASK_WAITING)
+            return true;
     }
     return false;
-}
-
-/* ---------------------------------------------------------------------------------------------------- after a death */
-
-static void lose(struct pool_shm *pool, uint64_t pool_id, struct task_shm *t, uint64_t seen, const struct death *death)
-{
-    /* Nobody else writes these now: the worker is dead, and readers wait for DONE. */
-    t->code = death->code;
-    t->signal = death->signal;
-    t->status = death->status;
-    t->pid = death->pid;
-    if (swap(t, &seen, TASK_WORD(TASK_SERIAL(seen), TASK_DONE, TASK_ATTEMPT(seen), 0)))
-        brood__pool_answer(pool, pool_id, &t->bell);
-    else if (TASK_STATE(seen) == TASK_ORPHAN)
-        step(t, seen, TASK_GARBAGE, 0);
-}
-
-void brood__task_repair(struct pool_shm *pool, uint64_t pool_id, uint32_t dead)
-{
-    struct death death;
-    brood__pool_death(pool, dead, &death);
-    uint32_t slots = atomic_load_explicit(&pool->slots, memory_order_acquire);
-    for (uint32_t i = 0; i < slots; i++) {
-        struct task_shm *t = brood__pool_task(pool, i);
-        uint64_t seen = atomic_load_explicit(&t->word, memory_order_acquire);
-        enum task_state state = TASK_STATE(seen);
-        if (state == TASK_FILLING && TASK_OWNER(seen) == dead) step(t, seen, TASK_GARBAGE, 0);
-        if (state == TASK_ORPHAN && TASK_OWNER(seen) == dead) step(t, seen, TASK_GARBAGE, 0);
-        if (state == TASK_RUNNING && TASK_OWNER(seen) == dead) lose(pool, pool_id, t, seen, &death);
-        seen = atomic_load_explicit(&t->word, memory_order_acquire);
-        state = TASK_STATE(seen);
-        if (t->submitter != dead) continue;
-        if (state == TASK_QUEUED || state == TASK_DONE) {
-            if (!step(t, seen, TASK_GARBAGE, 0)) i--; /* claimed at this moment: look again */
-        } else if (state == TASK_RUNNING) {
-            if (!step(t, seen, TASK_ORPHAN, TASK_OWNER(seen))) i--;
-        }
-    }
-    /* A submitter that died between the swap to QUEUED and the hint; of any submitter, since it costs little. */
-    for (uint32_t i = 0; i < slots; i++)
-        if (TASK_STATE(atomic_load(&brood__pool_task(pool, i)->word)) == TASK_QUEUED) hint(pool, i);
-}
-
-void brood__task_cancel_all(struct pool_shm *pool, uint64_t pool_id, int code)
-{
-    uint32_t slots = atomic_load_explicit(&pool->slots, memory_order_acquire);
-    for (uint32_t i = 0; i < slots; i++) {
-        struct task_shm *t = brood__pool_task(pool, i);
-        uint64_t seen = atomic_load_explicit(&t->word, memory_order_acquire);
-        /* RUNNING by nobody for a moment, so that the outcome is there before DONE; a supervisor that dies in it leaves
-           it so for the next. */
-        bool ours = TASK_STATE(seen) == TASK_RUNNING && TASK_OWNER(seen) == 0;
-        uint64_t mine = TASK_WORD(TASK_SERIAL(seen), TASK_RUNNING, TASK_ATTEMPT(seen), 0);
-        if (!ours && (TASK_STATE(seen) != TASK_QUEUED || !swap(t, &seen, mine))) continue;
-        t->code = code;
-        if (step(t, mine, TASK_DONE, 0)) brood__pool_answer(pool, pool_id, &t->bell);
-    }
 }

@@ -104,8 +104,8 @@ mutant buffer-put-unmarked queue/ring.c 's/brood__buffer_mark\(source->buffer, B
 # --- pools
 mutant submit-unannounced pool/task.c 's/brood__os_announce\(&p->idle\)/NULL/' pool/submit
 mutant answer-unannounced pool/task.c '/^void brood__task_run/,/^}/ s/brood__os_announce\(&t->bell\)/NULL/' pool/worker
-mutant task-death-unsaid pool/task.c 's/lose\(pool, pool_id, t, seen, &death\);/;/' pool/worker
-mutant task-of-the-dead pool/task.c 's/if \(t->submitter != dead\) continue;/continue;/' pool/submit
+mutant task-death-unsaid pool/fate.c 's/lose\(pool, pool_id, t, seen, death\);/;/' pool/worker
+mutant task-of-the-dead pool/fate.c 's/if \(t->submitter != dead\) continue;/continue;/' pool/submit
 mutant map-record-in-place pool/map.c 's/&c->record\[!CHUNK_RECORD\(word\)\]/\&c->record[CHUNK_RECORD(word)]/' pool/map-worker
 mutant map-end-unannounced pool/map.c '/^static int64_t run_some/,/^}/ s/brood__os_announce\(&job->bell\)/NULL/' pool/map-worker
 mutant map-item-twice pool/map.c 's/if \(running > r->next && running <= c->end\) r->next = running;//' pool/map-worker

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* pool/task.h - steps of task slots that its holders (task.c) and the supervisor (fate.c) share; see pool/pool.h. */
+#ifndef BROOD_POOL_TASK_H
+#define BROOD_POOL_TASK_H
+
+#include "pool/pool.h"
+
+/* A future's serial: slot + 1 | serial:32; 0 is none.  Also what a worker publishes as member_shm.task. */
+#define FUTURE(slot, serial) (((uint64_t)(slot) + 1) << 32 | (uint64_t)(serial))
+#define FUTURE_SLOT(serial) ((uint32_t)((serial) >> 32) - 1u)
+#define FUTURE_SERIAL(serial) ((uint32_t)(serial))
+
+static inline bool task_swap(struct task_shm *t, uint64_t *seen, uint64_t to)
+{
+    /* acq_rel: each holder sees what the one before wrote, and shows the next what it wrote. */
+    return atomic_compare_exchange_strong_explicit(&t->word, seen, to, memory_order_acq_rel, memory_order_acquire);
+}
+
+static inline bool task_step(struct task_shm *t, uint64_t seen, enum task_state state, uint32_t owner)
+{
+    return task_swap(t, &seen, TASK_WORD(TASK_SERIAL(seen), state, TASK_ATTEMPT(seen), owner));
+}
+
+/* A queued task can be found: after the swap to QUEUED. */
+static inline void task_hint(struct pool_shm *pool, uint32_t slot)
+{
+    uint64_t bit;
+    _Atomic uint64_t *bits = brood__pool_bits(pool, slot, &bit);
+    atomic_fetch_or_explicit(bits, bit, memory_order_seq_cst);
+}
+
+/* QUEUED or WAITING→CANCELLED for this reason; false: it is something else. */
+bool brood__task_cancel(struct pool_shm *pool, uint64_t pool_id, struct task_shm *t, uint64_t seen,
+                        enum brood_reason reason);
+
+#endif

@@ -76,6 +76,37 @@ typedef struct brood_outcome {
     char text[BROOD_FAIL_TEXT];
 } brood_outcome;
 
+/* One call on the way to a crash. */
+typedef struct brood_frame {
+    uint64_t offset;    /* of the instruction, in the addresses of its module */
+    char module[240];   /* path; "": the program */
+    char function[128]; /* "": not known */
+    char file[240];     /* "": not known, as line 0 */
+    int line;
+} brood_frame;
+
+#define BROOD_CRASH_FRAMES 32
+
+/*
+ * What is known of the end of a worker in a task.  address and frames are there when the worker's own handler ran: it
+ * ended by SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP or SIGSYS, for which the program has no handler of its own.
+ */
+typedef struct brood_crash {
+    uint64_t id;   /* of the task: its serial; of a map: the item */
+    char task[64]; /* its name */
+    unsigned attempt;
+    char worker[32]; /* its name */
+    pid_t pid;
+    brood_reason reason;
+    int signal, signal_code;     /* code: si_code of siginfo_t */
+    int status;                  /* of a worker that exited */
+    uint64_t address;            /* the fault's; 0: none, or a null pointer */
+    uint64_t user_us, system_us; /* what the worker had used, all its tasks together: microseconds */
+    uint64_t max_rss;            /* at most, bytes; 0: not known, as the times */
+    unsigned frame_count;
+    brood_frame frames[BROOD_CRASH_FRAMES]; /* the innermost first */
+} brood_crash;
+
 /* How a map went: done + failed + lost = n, or less by the items that were cancelled.  The firsts have the lowest index of their kind; code 0: there is none. */
 typedef struct brood_report {
     size_t done, failed, lost;
@@ -87,7 +118,8 @@ typedef struct brood_map_options {
     size_t chunk; /* items handed to a worker at once, at most; 0: chosen, shrinking towards the end */
     int timeout;  /* ms for the whole map; 0 means BROOD_FOREVER */
     brood_report *report;
-    int *codes; /* n ints: what became of each item: 0, BROOD_ELOST, BROOD_EFAILED, BROOD_ECANCELED */
+    brood_crash *crash; /* filled for one of the lost items, if some left a record; else its pid is 0 */
+    int *codes;         /* n ints: what became of each item: 0, BROOD_ELOST, BROOD_EFAILED, BROOD_ECANCELED */
 } brood_map_options;
 
 BROOD_BEGIN
@@ -157,6 +189,16 @@ BROOD_API int brood_pool_submit_task_with(brood_pool pool, brood_future *future,
  * yet.  May be asked again until the future is freed.
  */
 BROOD_API int brood_future_get(brood_future future, void *result, int timeout, brood_outcome *outcome);
+
+/*
+ * What is known of the end of the worker that ran a task; functions, files and lines are looked up in this call.
+ * 0; BROOD_EAGAIN: it has no answer yet; BROOD_EINVAL: no worker ended in it; BROOD_ESTALE, BROOD_ENOTMEMBER.
+ * Thread-safe; not async-signal-safe.
+ */
+BROOD_API int brood_future_crash(brood_future future, brood_crash *crash);
+
+/* That as text of several lines, cut to capacity, with a zero byte: how long all of it is, as snprintf. */
+BROOD_API size_t brood_crash_text(const brood_crash *crash, char *text, size_t capacity);
 
 /* A result of any length, in place: good until the future is freed.  As brood_future_get. */
 BROOD_API int brood_future_bytes(brood_future future, brood_bytes *result, int timeout, brood_outcome *outcome);

@@ -44,7 +44,11 @@ struct member_shm {
     _Atomic uint64_t waits;
     _Atomic uint64_t task; /* workers: what they are doing, for the tools and reports */
     char name[32];
+    struct os_usage usage; /* by who learns of the end first, before `ended`; zeroes if the system did not tell */
+    _Atomic uint32_t oom;  /* workers: enum member_oom; by the supervisor, once it is asked for */
+    uint32_t reserved_too;
 };
+enum member_oom { OOM_UNKNOWN, OOM_NO, OOM_YES };
 _Static_assert(sizeof(struct member_shm) <= 512, "fits its table");
 
 static inline struct member_shm *brood__member_at(uint32_t index)

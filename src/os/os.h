@@ -175,13 +175,44 @@ enum os_exit {
  * Ask without waiting, and reap it if it is a child of this process; when another has reaped it, ask the pidfd itself
  * (PIDFD_GET_INFO with PIDFD_INFO_EXIT, Linux 6.15).
  */
-enum os_exit brood__os_process_exit(int pidfd, int *value);
+struct os_usage {
+    uint64_t user_us, system_us; /* time */
+    uint64_t max_rss;            /* bytes */
+};
+/* usage may be NULL; zeroes when the system does not tell. */
+enum os_exit brood__os_process_end(int pidfd, int *value, struct os_usage *usage);
+static inline enum os_exit brood__os_process_exit(int pidfd, int *value)
+{
+    return brood__os_process_end(pidfd, value, NULL);
+}
 /* The same of a child of this process that has ended and that nobody has reaped, by its number: needs no descriptor. */
-enum os_exit brood__os_child_exit(pid_t child, int *value);
+enum os_exit brood__os_child_end(pid_t child, int *value, struct os_usage *usage);
 /* Reap a child that has ended, and wait for a debugger that has to see it first; of others' children nothing. */
 void brood__os_process_reap(int pidfd);
 /* SIGKILL a child of this process that nobody has reaped, and reap it.  Needs no descriptor. */
 void brood__os_end_child(pid_t child);
+
+/* What a process that ends by a fault says of it; by a signal handler on a stack of its own. */
+struct os_crash {
+    int signal, code;     /* as in siginfo_t */
+    uint64_t address, pc; /* address 0: it was no fault, but sent */
+    struct os_usage usage;
+};
+/*
+ * From now on `tell` is called once before this process (not one that it forks) ends by SIGSEGV, SIGBUS, SIGILL, SIGFPE,
+ * SIGABRT, SIGTRAP or SIGSYS; then it ends by that signal.  Signals that the program handles, now or later, are the
+ * program's.  tell must be async-signal-safe.  0 or -errno.
+ */
+int brood__os_on_crash(void (*tell)(const struct os_crash *crash));
+/* Addresses of the calls that led to `from`, it first: how many.  Async-signal-safe. */
+size_t brood__os_backtrace(uint64_t from, uint64_t *pcs, size_t most);
+/* The file that the code at pc came from ("" is the program), and what is added to its addresses.  Async-signal-safe. */
+bool brood__os_module_of(uint64_t pc, uint64_t *bias, const char **path);
+/* Of this process; how many bytes of memory it has for itself (not shared) now, 0 if unknown. */
+void brood__os_usage(struct os_usage *usage);
+uint64_t brood__os_memory_used(void);
+/* How many processes of this process's cgroup the kernel has killed for want of memory; -1: it does not say. */
+int64_t brood__os_oom_kills(void);
 
 /*
  * fork(2), with the C library's handlers.  All signals are blocked around it; both processes go on with the caller's
@@ -216,9 +247,8 @@ const char *brood__os_step_name(int step);
 struct os_limits {
     uint64_t memory;      /* RLIMIT_DATA */
     uint64_t cpu_seconds; /* RLIMIT_CPU */
-    uint64_t
-        open_files; /* RLIMIT_NOFILE, the soft one: as its starter has it, for who forks it may have more or less */
-    bool core_dump; /* false: RLIMIT_CORE 0 */
+    uint64_t open_files;  /* RLIMIT_NOFILE, the soft one */
+    bool core_dump;       /* false: RLIMIT_CORE 0 */
     uint64_t cpu_count;
     const int *cpus;
 };

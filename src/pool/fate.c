@@ -55,9 +55,8 @@ static void lose(struct pool_shm *pool, uint64_t pool_id, struct task_shm *t, ui
     t->signal = death->signal;
     t->status = death->status;
     t->pid = death->pid;
-    t->user_us = death->user_us;
-    t->system_us = death->system_us;
-    t->max_rss = death->max_rss;
+    t->usage = death->usage;
+    t->seat = death->seat;
     if (task_swap(t, &seen, TASK_WORD(TASK_SERIAL(seen), TASK_DONE, TASK_ATTEMPT(seen), 0)))
         brood__pool_answer(pool, pool_id, &t->bell);
     else if (TASK_STATE(seen) == TASK_ORPHAN || TASK_STATE(seen) == TASK_DOOMED)

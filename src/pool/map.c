@@ -6,10 +6,12 @@
 #include "call/buffer.h"
 #include "call/call.h"
 #include "call/error.h"
+#include "pool/crash.h"
 #include "pool/pool.h"
 #include "sync/bell.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #define JOB_WORD(serial, state, owner) TASK_WORD(serial, state, 0, owner)
@@ -120,6 +122,7 @@ static void vacate(struct job_shm *job, uint32_t serial)
 {
     uint64_t lent[LENT];
     brood__pool_drop(&job->memory);
+    brood__pool_drop((uint64_t *)(void *)&job->crash);
     for (int k = 0; k < LENT; k++) lent[k] = atomic_exchange(&job->lent[k], 0);
     atomic_store_explicit(&job->word, JOB_WORD(serial + 1, JOB_FREE, 0), memory_order_release);
     for (int k = 0; k < LENT; k++) /* freed meanwhile */
@@ -282,6 +285,27 @@ static void cancel(struct job_shm *job)
         swap(&job->word, &seen, JOB_WORD(JOB_SERIAL(seen), JOB_CANCELLED, JOB_OWNER(seen)));
 }
 
+static bool is_unwanted(const void *of)
+{
+    struct job_shm *job = (struct job_shm *)(uintptr_t)of;
+    return JOB_STATE(atomic_load_explicit(&job->word, memory_order_relaxed)) != JOB_ACTIVE;
+}
+
+/* The record of a lost item, of those that left one. */
+static void tell_crash(const struct job_shm *job, brood_crash *crash)
+{
+    const struct crash_shm *record = brood__crash_at(atomic_load(&((struct job_shm *)(uintptr_t)job)->crash));
+    memset(crash, 0, sizeof *crash);
+    if (!record) return;
+    const brood_task *task;
+    if (brood__function_find(job->function, &task) == 0) snprintf(crash->task, sizeof crash->task, "%s", task->name);
+    crash->id = record->item;
+    crash->attempt = 1;
+    crash->reason = BROOD_REASON_SIGNAL;
+    brood__crash_read(record, crash);
+    brood__crash_name(record, crash);
+}
+
 static int answer_of(struct pool_shm *pool, const struct job_shm *job, const struct arrays *a, brood_report *report)
 {
     brood_report mine;
@@ -350,6 +374,7 @@ int brood_pool_map_task(brood_pool pool, const brood_task *task, const void *in,
     if (error < 0) return error;
     struct job_shm *job = brood__pool_job(p, index);
     error = wait_for(p, pool.id, job, o->timeout ? o->timeout : BROOD_FOREVER);
+    if (o->crash) tell_crash(job, o->crash);
     if (error == 0) {
         error = answer_of(p, job, &a, o->report);
     } else { /* what is decided by now counts; the items of chunks that are under way do not */
@@ -482,6 +507,8 @@ static uint64_t run_chunk(struct job_shm *job, struct chunk_shm *c, uint64_t wor
     size_t arg_size = job->arg_size, result_size = job->result_size;
     struct call call;
     brood__call_begin(&call);
+    call.unwanted = is_unwanted;
+    call.of = job;
     for (; item < end; item++) {
         /* What a death finds: item has begun.  A plain store: the reader looks when we are dead. */
         atomic_store_explicit(&c->running, item + 1, memory_order_relaxed);
@@ -526,7 +553,9 @@ static int64_t run_some(struct pool_shm *pool, uint64_t pool_id, struct job_shm 
     if (!c) return -1;
     bool rest;
     void *announced = brood__os_announce(&job->bell);
+    brood__crash_job(job, c, pool_id);
     int64_t ran = (int64_t)run_chunk(job, c, word, quota, &rest);
+    brood__crash_job(NULL, NULL, 0);
     if (rest)
         brood__pool_wake(pool, 1);
     else

@@ -99,9 +99,10 @@ struct task_shm {
     char arg[TASK_INLINE];
     char result[TASK_INLINE]; /* or the text of brood_fail */
     uint64_t crash;           /* handle of the buffer with the crash record, 0: none; by the worker's signal handler */
-    uint64_t user_us, system_us, max_rss; /* of the worker that died */
-    uint32_t backoff;                     /* ms before the first further run */
-    uint32_t reserved[7];
+    struct os_usage usage;    /* of the worker that died */
+    uint32_t backoff;         /* ms before the first further run */
+    uint32_t seat;            /* of the worker that died */
+    uint32_t reserved[6];
 };
 _Static_assert(offsetof(struct task_shm, robust) == offsetof(struct task_shm, bell) + OS_ROBUST_NODE, "node");
 _Static_assert(sizeof(struct task_shm) == 384 && BROOD_FAIL_TEXT <= TASK_INLINE, "six cache lines");
@@ -145,8 +146,9 @@ struct job_shm {
     uint64_t memory;             /* handle of the buffer with chunks and copies */
     _Atomic uint64_t lent[LENT]; /* handles of the buffers that the arrays lie in; 0: the array is a copy in `memory` */
     uint32_t chunk_count;
-    _Atomic uint32_t hint; /* chunks before it are not FREE */
-    uint64_t more[13];
+    _Atomic uint32_t hint;  /* chunks before it are not FREE */
+    _Atomic uint64_t crash; /* handle of a crash record, 0: none; by the worker's handler, see crash.h */
+    uint64_t more[12];
     _Atomic uint32_t caller_inside; /* 1: the caller is inside its call until it makes the word FREE or RETIRED */
     uint32_t reserved;
 };
@@ -278,7 +280,8 @@ struct death {
     int code; /* BROOD_ELOST, BROOD_EOOM, or BROOD_ECANCELED in a terminated pool */
     int signal, status, pid;
     enum brood_reason reason;
-    uint64_t user_us, system_us, max_rss;
+    struct os_usage usage;
+    uint32_t seat;
 };
 void brood__pool_death(const struct pool_shm *pool, uint32_t dead, struct death *death);
 

@@ -42,7 +42,8 @@ struct record {
     int64_t start_at;
 };
 static struct record records[1 << 12];
-static int64_t looks_next; /* the next deadline of all pools */
+static int64_t oom_kills = -1; /* that we know of; -1: the kernel does not count them */
+static int64_t looks_next;     /* the next deadline of all pools */
 
 static struct pool_shm *at(uint32_t index)
 {
@@ -103,6 +104,7 @@ static bool ring(struct pool_shm *pool, uint64_t pool_id)
 
 static void ring_all(void)
 {
+    oom_kills = brood__os_oom_kills();
     for (uint32_t i = 1; i < pool_count(); i++) {
         if (!look(i)) continue;
         record_of(i, atomic_load(&at(i)->slot.word))->announced = true;
@@ -179,6 +181,20 @@ static void started(uint32_t member, int code, const char *detail)
 
 /* ------------------------------------------------------------------------------------------------------------- deaths */
 
+/*
+ * Whether the kernel killed this one because the cgroup was out of memory: it counts how often it did, so for each that
+ * was killed since we looked last there is one that it does not count against a stranger.  Asked once for each death.
+ */
+static bool ended_for_memory(struct member_shm *m)
+{
+    if (atomic_load(&m->oom) == OOM_UNKNOWN) {
+        bool more = oom_kills >= 0 && brood__os_oom_kills() > oom_kills;
+        if (more) oom_kills++;
+        atomic_store(&m->oom, more ? OOM_YES : OOM_NO);
+    }
+    return atomic_load(&m->oom) == OOM_YES;
+}
+
 void brood__pool_death(const struct pool_shm *pool, uint32_t dead, struct death *death)
 {
     const struct member_shm *m = brood__member_at(dead);
@@ -196,7 +212,14 @@ void brood__pool_death(const struct pool_shm *pool, uint32_t dead, struct death 
         death->signal = value;
         death->reason = BROOD_REASON_SIGNAL;
     }
-    if (death->code == BROOD_ECANCELED) death->reason = BROOD_REASON_CANCELLED;
+    death->usage = m->usage;
+    death->seat = m->seat;
+    if (death->code == BROOD_ECANCELED) {
+        death->reason = BROOD_REASON_CANCELLED;
+    } else if (death->signal == SIGKILL && ended_for_memory((struct member_shm *)(uintptr_t)m)) {
+        death->code = BROOD_EOOM;
+        death->reason = BROOD_REASON_MEMORY;
+    }
 }
 
 /* A buffer that the dead was about to attach: the place it was for decides. */

@@ -8,6 +8,7 @@
 #include "call/buffer.h"
 #include "call/call.h"
 #include "call/error.h"
+#include "pool/crash.h"
 #include "process/supervisor.h"
 #include "sync/bell.h"
 
@@ -302,6 +303,21 @@ static void describe(const struct task_shm *t, brood_future future, int code, en
     if (t->fail) memcpy(outcome->text, t->result, BROOD_FAIL_TEXT);
 }
 
+int brood__task_answer(brood_future future, struct pool_shm **pool, const struct task_shm **task,
+                       brood_outcome *outcome)
+{
+    struct task_shm *t = NULL;
+    int error = find(future, pool, &t);
+    if (error == 0 && t) error = answered(t, future);
+    if (error < 0 || !t) return error;
+    if (error == 0) return BROOD_EAGAIN;
+    enum brood_reason reason;
+    int code = code_of(*pool, t, &reason);
+    describe(t, future, code, reason, outcome);
+    *task = t;
+    return 0;
+}
+
 /* brood_error_detail of an answer that is no result. */
 static void explain(struct pool_shm *pool, const struct task_shm *t, int code, enum brood_reason reason)
 {
@@ -591,7 +607,9 @@ void brood__task_run(struct pool_shm *pool, uint64_t pool_id, uint32_t slot)
     /* seq_cst: published before the look at when the supervisor looks next, as it says so before it looks at us */
     atomic_store(&brood__me()->task, FUTURE(slot, TASK_SERIAL(running)));
     if (due) ask_for(pool_id, due);
+    brood__crash_task(t, pool_id);
     run(t, pool_id);
+    brood__crash_task(NULL, 0);
     atomic_store_explicit(&brood__me()->task, 0, memory_order_relaxed);
     void *announced = brood__os_announce(&t->bell);
     if (task_swap(t, &running, TASK_WORD(TASK_SERIAL(running), TASK_DONE, TASK_ATTEMPT(running), 0)))

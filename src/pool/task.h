@@ -33,4 +33,8 @@ static inline void task_hint(struct pool_shm *pool, uint32_t slot)
 bool brood__task_cancel(struct pool_shm *pool, uint64_t pool_id, struct task_shm *t, uint64_t seen,
                         enum brood_reason reason);
 
+/* The task of a future that has an answer, and its outcome: 0; BROOD_EAGAIN: not yet; BROOD_ESTALE, BROOD_ENOTMEMBER. */
+int brood__task_answer(brood_future future, struct pool_shm **pool, const struct task_shm **task,
+                       brood_outcome *outcome);
+
 #endif

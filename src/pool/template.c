@@ -101,9 +101,12 @@ static bool reap_child(struct template *t, struct child **place)
     struct child *c = *place;
     uint32_t member = c->member;
     int value = 0;
-    enum os_exit exit = c->pidfd < 0 ? brood__os_child_exit(c->pid, &value) : brood__os_process_exit(c->pidfd, &value);
+    struct os_usage usage;
+    enum os_exit exit = c->pidfd < 0 ? brood__os_child_end(c->pid, &value, &usage)
+                                     : brood__os_process_end(c->pidfd, &value, &usage);
     if (exit == OS_EXIT_RUNNING) return false;
     bool its = brood__member_generation(member) == c->generation; /* else the slot is another's by now */
+    if (its && usage.max_rss) brood__member_at(member)->usage = usage;
     if (its && exit == OS_EXIT_STATUS) brood__member_ended(member, ENDED_STATUS, value);
     if (its && exit == OS_EXIT_SIGNAL) brood__member_ended(member, ENDED_SIGNAL, value);
     if (c->pidfd >= 0) brood__os_poller_remove(t->poller, c->pidfd);

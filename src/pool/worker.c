@@ -2,6 +2,7 @@
 /* worker.c - the life of a worker: initializer, then maps and tasks until the pool has no more for it. */
 #include "call/call.h"
 #include "call/error.h"
+#include "pool/crash.h"
 #include "pool/pool.h"
 #include "pool/supervise.h"
 
@@ -68,6 +69,7 @@ int brood__worker_run(const brood_task *initializer, const void *arg, size_t arg
     int error;
     struct pool_shm *pool = brood__pool_find(pool_id, &error);
     if (!pool) return 0;
+    brood__crash_watch();
     if (initializer && initialize(initializer, arg, arg_size) != 0) return EXIT_INITIALIZER;
     struct seat_shm *seat = brood__pool_seat(pool, brood__me()->seat);
     uint32_t most = pool->max_tasks_per_child, items = 0;

@@ -111,10 +111,10 @@ static void reap(uint32_t index, struct member_shm *m)
     int error = open_process(m, &pidfd);
     if (error == -ESRCH) return;
     /* Without a descriptor by its number, which is its own until it is reaped: by nobody else, in all likelihood. */
-    enum os_exit exit = error < 0 ? brood__os_child_exit(m->pid, &value) : brood__os_process_exit(pidfd, &value);
+    enum os_exit exit = error < 0 ? brood__os_child_end(m->pid, &value, NULL) : brood__os_process_exit(pidfd, &value);
     for (int tries = 0; exit == OS_EXIT_RUNNING && tries < 100; tries++) { /* a debugger's: it gets to know first */
         brood__os_nap(100 * 1000);
-        exit = error < 0 ? brood__os_child_exit(m->pid, &value) : brood__os_process_exit(pidfd, &value);
+        exit = error < 0 ? brood__os_child_end(m->pid, &value, NULL) : brood__os_process_exit(pidfd, &value);
     }
     if (exit == OS_EXIT_STATUS) brood__member_ended(index, ENDED_STATUS, value);
     if (exit == OS_EXIT_SIGNAL) brood__member_ended(index, ENDED_SIGNAL, value);

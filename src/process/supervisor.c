@@ -207,7 +207,8 @@ static void ended(uint32_t index)
     struct watched *w = &watched[index];
     struct member_shm *m = brood__member_at(index);
     int value = 0;
-    enum os_exit exit = brood__os_process_exit(w->pidfd, &value);
+    struct os_usage usage;
+    enum os_exit exit = brood__os_process_end(w->pidfd, &value, &usage);
     if (exit == OS_EXIT_RUNNING) return;
     if (exit == OS_EXIT_UNKNOWN && m->role == ROLE_WORKER && m->method != BROOD_START_FORK)
         exit = ask_again(w->pidfd, &value);
@@ -222,6 +223,7 @@ static void ended(uint32_t index)
         return;
     }
     w->unreported = false;
+    if (usage.max_rss) m->usage = usage;
     if (exit == OS_EXIT_STATUS) brood__member_ended(index, ENDED_STATUS, value);
     if (exit == OS_EXIT_SIGNAL) brood__member_ended(index, ENDED_SIGNAL, value);
     atomic_store(&m->gone, 1);

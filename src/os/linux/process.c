@@ -182,33 +182,43 @@ static enum os_exit exit_by_pidfd(int pidfd, int *value)
     return OS_EXIT_STATUS;
 }
 
-/* OS_EXIT_UNKNOWN: it is no child of this process, or has been reaped. */
-static enum os_exit wait_for(idtype_t kind, id_t id, int *value)
+static uint64_t microseconds(struct timeval time)
+{
+    return (uint64_t)time.tv_sec * 1000000u + (uint64_t)time.tv_usec;
+}
+
+/* OS_EXIT_UNKNOWN: it is no child of this process, or has been reaped.  The raw call tells of the resources, too. */
+static enum os_exit wait_for(idtype_t kind, id_t id, int *value, struct os_usage *usage)
 {
     siginfo_t info;
-    int result;
+    struct rusage used;
+    long result;
     *value = 0;
+    if (usage) memset(usage, 0, sizeof *usage);
     do {
         info.si_pid = 0;
-        result = waitid(kind, id, &info, WEXITED | WNOHANG | __WALL);
+        result = syscall(SYS_waitid, kind, id, &info, WEXITED | WNOHANG | __WALL, &used);
     } while (result < 0 && errno == EINTR);
 
     if (result < 0) return OS_EXIT_UNKNOWN;
     if (info.si_pid == 0) return OS_EXIT_RUNNING;
+    if (usage)
+        *usage = (struct os_usage){microseconds(used.ru_utime), microseconds(used.ru_stime),
+                                   (uint64_t)used.ru_maxrss * 1024u};
     *value = info.si_status;
     return info.si_code == CLD_EXITED ? OS_EXIT_STATUS : OS_EXIT_SIGNAL;
 }
 
-enum os_exit brood__os_process_exit(int pidfd, int *value)
+enum os_exit brood__os_process_end(int pidfd, int *value, struct os_usage *usage)
 {
-    enum os_exit exit = wait_for((idtype_t)P_PIDFD, (id_t)pidfd, value);
+    enum os_exit exit = wait_for((idtype_t)P_PIDFD, (id_t)pidfd, value, usage);
     if (exit != OS_EXIT_UNKNOWN) return exit;
     return readable_now(pidfd) ? exit_by_pidfd(pidfd, value) : OS_EXIT_RUNNING;
 }
 
-enum os_exit brood__os_child_exit(pid_t child, int *value)
+enum os_exit brood__os_child_end(pid_t child, int *value, struct os_usage *usage)
 {
-    return child > 0 ? wait_for(P_PID, (id_t)child, value) : OS_EXIT_UNKNOWN;
+    return child > 0 ? wait_for(P_PID, (id_t)child, value, usage) : OS_EXIT_UNKNOWN;
 }
 
 void brood__os_process_reap(int pidfd)

@@ -104,7 +104,8 @@ START_TEST(a_task_is_told_of_its_soft_deadline)
     brood_future future;
     brood_outcome outcome;
     int result = 0;
-    brood_test_ok(brood_pool_submit_with(pool, &future, ends_when_told, &begun, .soft_deadline = 5, .deadline = PATIENCE));
+    brood_test_ok(
+        brood_pool_submit_with(pool, &future, ends_when_told, &begun, .soft_deadline = 5, .deadline = PATIENCE));
     ck_assert_int_eq(brood_future_get(future, &result, PATIENCE, &outcome), BROOD_EDEADLINE);
     ck_assert_int_eq(outcome.reason, BROOD_REASON_SOFT_DEADLINE);
     ck_assert_int_eq(outcome.fail, 7);
@@ -295,8 +296,8 @@ START_TEST(no_kill_hits_another)
         if (i >= tasks) continue;
         seed = seed * 1103515245 + 12345;
         int us = i % 4 ? (int)(seed >> 16) % 500 : 900 + (int)(seed >> 16) % 250; /* a quarter of them at the edge */
-        brood_test_ok(brood_pool_submit_with(pool, future, takes_a_while, (&(takes_a_while_args){begun, i, us}),
-                                             .deadline = 1));
+        brood_test_ok(
+            brood_pool_submit_with(pool, future, takes_a_while, (&(takes_a_while_args){begun, i, us}), .deadline = 1));
     }
     for (int i = 0; i < tasks; i++) again += ((int *)data)[i] > 1;
     ck_assert_int_eq(again, 0);

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/* What is told of a worker's end: signal, address, the way there; and who is in charge of a signal. */
+#include "common.h"
+
+#include <poll.h>
+#include <string.h>
+
+enum { PATIENCE = 20000, WRONG = 0x1234 };
+
+static __attribute__((noinline)) int store_at(volatile int *where)
+{
+    *where = 1;
+    return *where;
+}
+static __attribute__((noinline)) int dig(int depth, volatile int *where)
+{
+    return depth ? dig(depth - 1, where) + 1 : store_at(where) + 1;
+}
+BROOD_TASK(store_badly, int, int, depth)
+{
+    return dig(depth, (volatile int *)WRONG) + 1;
+}
+BROOD_TASK(give_up, int, int, how)
+{
+    if (how == SIGABRT) abort();
+    raise(how);
+    return 0;
+}
+BROOD_TASK(leave, int, int, code)
+{
+    _exit(code);
+}
+static volatile char used_up;
+static __attribute__((noinline)) int recurse(int n)
+{
+    volatile char room[4096];
+    room[0] = (char)n;
+    return n == 0 ? room[0] : recurse(n + 1) + room[0];
+}
+BROOD_TASK(use_up_the_stack, int, int, n)
+{
+    return recurse(n);
+}
+static void mine(int signal)
+{
+    (void)signal;
+    _exit(33);
+}
+BROOD_TASK(handle_it, int, int, signal_number)
+{
+    signal(signal_number, mine);
+    raise(signal_number);
+    return 0;
+}
+BROOD_TASK(fork_one_that_crashes, int, int, x)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        raise(SIGSEGV);
+        _exit(0);
+    }
+    return x + (pid < 0);
+}
+BROOD_TASK(some_crash, long, long, x)
+{
+    if (x == 500) return dig(2, (volatile int *)WRONG);
+    return -x;
+}
+BROOD_TASK(use_cpu, int, int, rounds)
+{
+    volatile unsigned long sum = 0;
+    for (int i = 0; i < rounds; i++)
+        for (unsigned k = 0; k < 1000000; k++) sum += k;
+    raise(SIGKILL);
+    return 0;
+}
+
+static int lost(brood_pool pool, const brood_task *task, int arg, brood_outcome *outcome, brood_crash *crash)
+{
+    brood_future future;
+    int result;
+    memset(crash, 0xee, sizeof *crash);
+    brood_test_ok(brood_pool_submit_task(pool, &future, task, &arg));
+    int code = brood_future_get(future, &result, PATIENCE, outcome);
+    brood_test_ok(brood_future_crash(future, crash));
+    ck_assert_uint_eq(crash->id, outcome->id);
+    ck_assert_int_eq(crash->pid, outcome->pid);
+    ck_assert_int_eq(crash->signal, outcome->signal);
+    ck_assert_str_eq(crash->task, task->name);
+    ck_assert_msg(strncmp(crash->worker, "pool-", 5) == 0, "%s", crash->worker);
+    brood_test_ok(brood_future_free(future));
+    return code;
+}
+
+/* The index of the first frame of this function, or of a clone of it that the compiler made; -1: none. */
+static int frame_of(const brood_crash *crash, const char *function)
+{
+    for (unsigned i = 0; i < crash->frame_count; i++)
+        if (strncmp(crash->frames[i].function, function, strlen(function)) == 0) return (int)i;
+    return -1;
+}
+
+START_TEST(a_fault_is_told)
+{
+    if (BROOD_TEST_SANITIZED) return; /* the fault is reported by its runtime first */
+    brood_pool pool = new_pool(_i, 1);
+    brood_outcome outcome;
+    brood_crash crash;
+    char text[4096];
+    ck_assert_int_eq(lost(pool, BROOD_TASK_OF(store_badly), 3, &outcome, &crash), BROOD_ELOST);
+    ck_assert_int_eq(outcome.reason, BROOD_REASON_SIGNAL);
+    ck_assert_int_eq(crash.signal, SIGSEGV);
+    ck_assert_uint_eq(crash.address, WRONG);
+    ck_assert_int_eq((int)crash.attempt, 1);
+    ck_assert_uint_ge(crash.frame_count, 5);
+    ck_assert_int_eq(frame_of(&crash, "store_at"), 0);
+    ck_assert_int_eq(frame_of(&crash, "dig"), 1);
+    int task = frame_of(&crash, "store_badly");
+    ck_assert_int_ge(task, 2);
+    ck_assert_msg(strstr(crash.frames[task].file, "crash.c"), "%s", crash.frames[task].file);
+    ck_assert_int_gt(crash.frames[0].line, 0);
+    size_t size = brood_crash_text(&crash, text, sizeof text);
+    ck_assert_uint_eq(size, strlen(text));
+    ck_assert_msg(strstr(text, "store_badly: run 1 in pool-1 (pid ") == text, "%s", text);
+    ck_assert_msg(strstr(text, "signal 11 (Segmentation fault) at address 0x1234"), "%s", text);
+    ck_assert_msg(strstr(text, "#0 store_at"), "%s", text);
+    ck_assert_uint_eq(brood_crash_text(&crash, text, 10), size);
+    ck_assert_uint_eq(strlen(text), 9);
+    ck_assert_uint_eq(brood_crash_text(&crash, NULL, 0), size);
+    brood_test_ok(brood_pool_free(pool));
+}
+END_TEST
+
+START_TEST(signals_are_told)
+{
+    static const int signals[] = {SIGABRT, SIGFPE, SIGILL, SIGBUS, SIGSEGV, SIGTRAP, SIGSYS};
+    brood_pool pool = new_pool(_i, 1);
+    brood_outcome outcome;
+    brood_crash crash;
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        ck_assert_int_eq(lost(pool, BROOD_TASK_OF(give_up), signals[i], &outcome, &crash), BROOD_ELOST);
+        ck_assert_int_eq(crash.signal, signals[i]);
+        ck_assert_int_eq(crash.signal_code <= 0, 1);
+        ck_assert_uint_eq(crash.address, 0);
+        if (!BROOD_TEST_SANITIZED) ck_assert_int_ge(frame_of(&crash, "give_up"), 1);
+    }
+    brood_test_ok(brood_pool_free(pool));
+}
+END_TEST
+
+START_TEST(a_used_up_stack_is_told)
+{
+    if (BROOD_TEST_SANITIZED) return;
+    brood_pool pool = new_pool(_i, 1);
+    brood_outcome outcome;
+    brood_crash crash;
+    ck_assert_int_eq(lost(pool, BROOD_TASK_OF(use_up_the_stack), 1, &outcome, &crash), BROOD_ELOST);
+    ck_assert_int_eq(crash.signal, SIGSEGV);
+    ck_assert_uint_ne(crash.address, 0);
+    ck_assert_int_eq(frame_of(&crash, "recurse"), 0);
+    brood_test_ok(brood_pool_free(pool));
+}
+END_TEST
+
+START_TEST(what_leaves_no_record_is_told_all_the_same)
+{
+    brood_pool pool = new_pool(_i, 1);
+    brood_outcome outcome;
+    brood_crash crash;
+    char text[512];
+    ck_assert_int_eq(lost(pool, BROOD_TASK_OF(use_cpu), 20, &outcome, &crash), BROOD_ELOST);
+    ck_assert_int_eq(crash.signal, SIGKILL);
+    ck_assert_uint_eq(crash.frame_count, 0);
+    ck_assert_uint_gt(crash.max_rss, 0);
+    ck_assert_uint_gt(crash.user_us, 0);
+    ck_assert_int_eq(lost(pool, BROOD_TASK_OF(leave), 9, &outcome, &crash), BROOD_ELOST);
+    ck_assert_int_eq(outcome.reason, BROOD_REASON_EXIT);
+    ck_assert_int_eq(crash.status, 9);
+    brood_crash_text(&crash, text, sizeof text);
+    ck_assert_msg(strstr(text, "exited with code 9"), "%s", text);
+    brood_test_ok(brood_pool_free(pool));
+}
+END_TEST
+
+START_TEST(the_programs_handler_is_in_charge)
+{
+    brood_pool pool = new_pool(_i, 1);
+    brood_outcome outcome;
+    brood_crash crash;
+    ck_assert_int_eq(lost(pool, BROOD_TASK_OF(handle_it), SIGSEGV, &outcome, &crash), BROOD_ELOST);
+    ck_assert_int_eq(outcome.reason, BROOD_REASON_EXIT);
+    ck_assert_int_eq(crash.status, 33);
+    ck_assert_uint_eq(crash.frame_count, 0);
+    brood_test_ok(brood_pool_free(pool));
+}
+END_TEST
+
+START_TEST(a_childs_crash_is_not_the_workers)
+{
+    brood_pool pool = new_pool(_i, 1);
+    brood_future future;
+    brood_crash crash;
+    int result;
+    brood_test_ok(brood_pool_submit(pool, &future, fork_one_that_crashes, &(int){4}));
+    brood_test_ok(brood_future_get(future, &result, PATIENCE, NULL));
+    ck_assert_int_eq(result, 4);
+    ck_assert_int_eq(brood_future_crash(future, &crash), BROOD_EINVAL);
+    brood_test_ok(brood_future_free(future));
+    ck_assert_int_eq(brood_future_crash(future, &crash), BROOD_ESTALE);
+    brood_test_ok(brood_pool_free(pool));
+}
+END_TEST
+
+START_TEST(a_lost_item_is_told)
+{
+    if (BROOD_TEST_SANITIZED) return;
+    brood_pool pool = new_pool(_i, 2);
+    static long in[1000], out[1000];
+    brood_crash crash;
+    brood_report report;
+    for (long i = 0; i < 1000; i++) in[i] = i;
+    ck_assert_int_eq(brood_pool_map_with(pool, some_crash, in, out, 1000, .crash = &crash, .report = &report),
+                     BROOD_ELOST);
+    ck_assert_uint_eq(report.lost, 1);
+    ck_assert_uint_eq(crash.id, 500);
+    ck_assert_int_eq(crash.pid, report.first_lost.pid);
+    ck_assert_uint_eq(crash.address, WRONG);
+    ck_assert_str_eq(crash.task, "some_crash");
+    ck_assert_int_gt(frame_of(&crash, "some_crash"), 0);
+    size_t used, again;
+    brood_test_ok(brood_arena_usage(&used, NULL));
+    for (int k = 0; k < 10; k++)
+        ck_assert_int_eq(brood_pool_map_with(pool, some_crash, in, out, 1000, .crash = &crash), BROOD_ELOST);
+    brood_test_ok(brood_arena_usage(&again, NULL));
+    ck_assert_uint_le(again, used + 65536); /* what the last map had may wait for the next */
+    brood_test_ok(brood_pool_map_with(pool, some_crash, in, out, 10, .crash = &crash));
+    ck_assert_int_eq(crash.pid, 0);
+    brood_test_ok(brood_pool_free(pool));
+}
+END_TEST
+
+static Suite *crash_suite(void)
+{
+    Suite *suite = suite_create("pool/crash");
+    TCase *crash = brood_test_case(suite, "crash");
+    tcase_add_loop_test(crash, a_fault_is_told, 0, 3);
+    tcase_add_loop_test(crash, signals_are_told, 0, 3);
+    tcase_add_loop_test(crash, a_used_up_stack_is_told, 0, 3);
+    tcase_add_loop_test(crash, what_leaves_no_record_is_told_all_the_same, 0, 3);
+    tcase_add_loop_test(crash, the_programs_handler_is_in_charge, 0, 3);
+    tcase_add_loop_test(crash, a_childs_crash_is_not_the_workers, 0, 3);
+    tcase_add_loop_test(crash, a_lost_item_is_told, 0, 3);
+    return suite;
+}
+
+BROOD_TEST_MAIN(crash_suite)

@@ -33,9 +33,13 @@ typedef struct brood_pool_options {
     unsigned max_tasks_per_child;  /* items that a worker runs before it is replaced; 0: no limit */
     const brood_task *initializer; /* run in each worker before its first task: BROOD_TASK_OF(name) */
     const void *initializer_arg;
-    unsigned max_pending; /* tasks submitted and not yet taken back, at most; default 65536 */
-    size_t memory_limit;  /* of each worker: bytes of data (RLIMIT_DATA) */
-    unsigned quarantine;  /* runs of one task that end in its worker's death, before it is not run again; default 3 */
+    unsigned max_pending;        /* tasks submitted and not yet taken back, at most; default 65536 */
+    size_t memory_limit;         /* of each worker: bytes of data (RLIMIT_DATA) */
+    size_t max_memory_per_child; /* bytes of its own that a worker may have after a task; one that has more is replaced,
+                                    and nothing is lost; 0: no limit */
+    const brood_task *exit_hook; /* without argument: run in each worker that leaves by itself, not in one that is
+                                    killed; what it fails with is not heard */
+    unsigned quarantine; /* runs of one task that end in its worker's death, before it is not run again; default 3 */
 } brood_pool_options;
 
 /* Further wishes for a task; zero means none. */
@@ -228,6 +232,13 @@ BROOD_API int brood_pool_apply_task(brood_pool pool, const brood_task *task, con
  * This and terminate are async-signal-safe.  An errno of these and of free: the supervisor could not be told, ask again.
  */
 BROOD_API int brood_pool_close(brood_pool pool);
+
+/*
+ * Close; wait until all work is done, `timeout` ms at most; cancel what is queued (BROOD_ECANCELED) and send SIGTERM to
+ * the workers that still run something; and after `grace` ms more kill them.  When it returns the workers have left.
+ * 0: all was done.  BROOD_ECANCELED: some was cancelled.  BROOD_EINVAL, BROOD_ESTALE, BROOD_ENOTMEMBER.
+ */
+BROOD_API int brood_pool_drain(brood_pool pool, int timeout, int grace);
 
 /* End the workers at once; open tasks resolve as BROOD_ECANCELED. */
 BROOD_API int brood_pool_terminate(brood_pool pool);

@@ -16,14 +16,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FUNCTIONS(X)                                                                         \
-    X(dwfl_begin)                                                                            \
-    X(dwfl_end)                                                                              \
-    X(dwfl_report_elf)                                                                       \
-    X(dwfl_report_end)                                                                       \
-    X(dwfl_module_getelf)                                                                    \
-    X(dwfl_module_addrname) X(dwfl_module_getsrc) X(dwfl_lineinfo) X(dwfl_build_id_find_elf) \
-        X(dwfl_standard_find_debuginfo)
+#define FUNCTIONS(X)        \
+    X(dwfl_begin)           \
+    X(dwfl_end)             \
+    X(dwfl_report_elf)      \
+    X(dwfl_report_end)      \
+    X(dwfl_module_getelf)   \
+    X(dwfl_module_addrname) \
+    X(dwfl_module_getsrc) X(dwfl_lineinfo) X(dwfl_build_id_find_elf) X(dwfl_standard_find_debuginfo)
 
 static struct {
 #define MEMBER(name) __typeof__(&name) name;

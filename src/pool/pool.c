@@ -161,6 +161,9 @@ static int check(const brood_pool_options *o)
     if (o->initializer && o->initializer->magic != BROOD_TASK_MAGIC) return BROOD_ETASK;
     if (o->initializer && o->initializer->arg_size && !o->initializer_arg)
         return brood__fail_with(BROOD_EINVAL, "%s wants an argument", o->initializer->name);
+    if (o->exit_hook && o->exit_hook->magic != BROOD_TASK_MAGIC) return BROOD_ETASK;
+    if (o->exit_hook && o->exit_hook->arg_size)
+        return brood__fail_with(BROOD_EINVAL, "%s wants an argument: an exit hook has none", o->exit_hook->name);
     if (o->name && strlen(o->name) > 20) return brood__fail_with(BROOD_EINVAL, "a pool's name has at most 20 bytes");
     return 0;
 }
@@ -236,6 +239,8 @@ static void reset(struct pool_shm *pool, const brood_pool_options *o)
     atomic_store(&pool->finished, 0);
     atomic_store(&pool->polled, 0);
     atomic_store(&pool->jobs, 0);
+    pool->max_memory = o->max_memory_per_child;
+    pool->exit_hook = 0;
     pool->quarantine = o->quarantine ? o->quarantine : DEFAULT_QUARANTINE;
     atomic_store(&pool->least_deadline, 0u);
     atomic_store(&pool->wait_at, OS_NEVER);
@@ -288,7 +293,8 @@ int brood_pool_new(brood_pool *pool, const brood_pool_options *options)
     char directory[4096];
     int channel = -1;
     reset(p, o);
-    error = furnish(p, index, o->workers ? o->workers : brood_cpu_count());
+    error = o->exit_hook ? brood__function_ref(o->exit_hook, &p->exit_hook) : 0;
+    if (error == 0) error = furnish(p, index, o->workers ? o->workers : brood_cpu_count());
     if (error == 0) error = describe(p, id, o, &preparation, &object, directory);
     if (error == 0 && p->method == BROOD_START_FORK)
         error = brood__template_new(id, &preparation, &object, &p->template_member, &channel);
@@ -331,6 +337,19 @@ int brood_pool_close(brood_pool pool)
 int brood_pool_terminate(brood_pool pool)
 {
     return shut(pool, POOL_TERMINATED);
+}
+
+int brood_pool_drain(brood_pool pool, int timeout, int grace)
+{
+    if (timeout < BROOD_FOREVER || grace < BROOD_FOREVER) return BROOD_EINVAL;
+    int error = brood_pool_close(pool);
+    if (error == 0) error = brood_pool_join(pool, timeout);
+    if (error != BROOD_ETIMEDOUT && error != BROOD_EAGAIN) return error;
+    error = shut(pool, POOL_STOPPING);
+    if (error == 0) error = brood_pool_join(pool, grace);
+    if (error == BROOD_ETIMEDOUT || error == BROOD_EAGAIN) error = brood_pool_terminate(pool);
+    if (error == 0) error = brood_pool_join(pool, BROOD_FOREVER);
+    return error < 0 ? error : BROOD_ECANCELED;
 }
 
 int brood_pool_join(brood_pool pool, int timeout)

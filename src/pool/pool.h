@@ -185,7 +185,7 @@ struct chunk_shm {
 /*
  * The pool.  Who writes: its maker before the publish; state, broken and the seats as said; segments under `latch`.
  */
-enum pool_state { POOL_OPEN, POOL_CLOSED, POOL_TERMINATED };
+enum pool_state { POOL_OPEN, POOL_CLOSED, POOL_STOPPING, POOL_TERMINATED };
 struct pool_shm {
     struct slot_shm slot; /* body: seats, then jobs; of any bytes while seat_room is 0 */
     char name[32];
@@ -203,8 +203,10 @@ struct pool_shm {
     _Atomic uint32_t slots;     /* task slots that there are */
     _Atomic uint32_t submit_at; /* hints: where to look for a free slot, for a queued one */
     _Atomic uint32_t claim_at;
-    _Atomic uint32_t jobs; /* jobs [jobs, JOBS) were never claimed; raised before a claim, so scans miss nothing */
-    uint32_t quarantine;   /* runs that end in a death, before a task is not run again */
+    _Atomic uint32_t jobs;  /* jobs [jobs, JOBS) were never claimed; raised before a claim, so scans miss nothing */
+    function_ref exit_hook; /* 0: none */
+    uint64_t max_memory;    /* bytes of a worker, 0: no limit */
+    uint32_t quarantine;    /* runs that end in a death, before a task is not run again */
     _Atomic uint32_t least_deadline; /* ms: the shortest that any task had; 0: there was none */
     _Atomic int64_t wait_at;         /* when the next WAITING task is to be looked for; by the supervisor */
     _Atomic uint32_t finished;       /* 1: not OPEN, and all workers have left; by the supervisor */

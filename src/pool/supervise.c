@@ -8,6 +8,7 @@
  *   OPEN     five starts failed       broken: waiters get the reason, no more starts
  *   CLOSED   empty, work is left      a worker is started
  *   CLOSED   all empty, no work       joiners are woken; the template is ended
+ *   STOPPING                          open tasks and maps are cancelled, workers get SIGTERM, no more starts
  *   TERMINATED or GARBAGE             open tasks and maps are cancelled, workers and template killed; joiners woken
  */
 #include "pool/supervise.h"
@@ -26,6 +27,7 @@
 #define FAILED_STARTS 5
 #define PAUSE_NS ((int64_t)20 * 1000 * 1000) /* after the first failed start; doubled with each */
 #define KILL_AGAIN_NS ((int64_t)100 * 1000 * 1000)
+#define MOST_PAUSES 6                        /* doublings: 1.3 s */
 #define EXIT_INITIALIZER 125
 #define RETRY_NS ((int64_t)3 * 1000 * 1000)
 #define PATIENCE 300 /* looks for a status that the template is to tell, 3 ms each */
@@ -37,8 +39,10 @@ struct record {
     bool announced; /* by its owner, to us or to the supervisor before us: its workers know where to print */
     int standard[3];
     int channel; /* to the template */
+    bool told;   /* its workers have been sent SIGTERM */
     bool owes;   /* wake-ups that could not be given yet */
     int failed;  /* starts, one after the other */
+    int killed;  /* at their start, one after the other */
     int64_t start_at;
 };
 static struct record records[1 << 12];
@@ -199,7 +203,7 @@ void brood__pool_death(const struct pool_shm *pool, uint32_t dead, struct death 
 {
     const struct member_shm *m = brood__member_at(dead);
     uint32_t ended = atomic_load(&((struct member_shm *)(uintptr_t)m)->ended);
-    *death = (struct death){.code = atomic_load(&((struct pool_shm *)(uintptr_t)pool)->state) == POOL_TERMINATED
+    *death = (struct death){.code = atomic_load(&((struct pool_shm *)(uintptr_t)pool)->state) >= POOL_STOPPING
                                         ? BROOD_ECANCELED
                                         : BROOD_ELOST,
                             .pid = m->pid,
@@ -270,6 +274,11 @@ static bool repair(uint32_t dead)
     return all;
 }
 
+static int64_t pause_after(int killed)
+{
+    return killed == 0 ? 0 : PAUSE_NS << (killed < MOST_PAUSES ? killed : MOST_PAUSES);
+}
+
 static void ended(uint32_t dead)
 {
     struct member_shm *m = brood__member_at(dead);
@@ -299,8 +308,10 @@ static void ended(uint32_t dead)
     bool killed = !(how & ENDED) ||
                   ((how >> 16 & 0xff) == ENDED_SIGNAL && ((how & 0xffff) == SIGKILL || (how & 0xffff) == SIGTERM));
     if (!starting)
-        r->failed = 0;
-    else if (!killed) /* a stranger's kill says nothing about the next worker */
+        r->failed = r->killed = 0;
+    else if (killed) /* a stranger's kill says nothing about the next worker; but many in a row ask for patience */
+        r->start_at = brood__os_now() + pause_after(r->killed++);
+    else
         count_failure(pool, m->pool, r, (how & 0xffff) == EXIT_INITIALIZER ? BROOD_EINIT : BROOD_ESTART,
                       (how & 0xffff) == EXIT_INITIALIZER ? "the initializer called brood_fail"
                                                          : "workers end before their first task");
@@ -367,15 +378,26 @@ static int64_t fill_seats(struct pool_shm *pool, uint64_t pool_id, struct record
     return r->start_at > brood__os_now() ? r->start_at : OS_NEVER;
 }
 
-/* Nothing of this pool is to be had any more. */
-static void end_all(struct pool_shm *pool, uint64_t pool_id, bool broken, bool owned)
+static void cancel_all(struct pool_shm *pool, uint64_t pool_id, bool broken, bool owned)
 {
     brood__task_cancel_all(pool, pool_id,
                            broken  ? BROOD_REASON_START_FAILED
                            : owned ? BROOD_REASON_CANCELLED
                                    : BROOD_REASON_OWNER_GONE);
     brood__map_cancel_all(pool, pool_id);
-    end_workers(pool);
+}
+
+/* Those that run something may end it in their own way, once. */
+static void tell_workers(struct pool_shm *pool, struct record *r)
+{
+    if (r->told) return;
+    r->told = true;
+    for (uint32_t i = 0; i < pool->seat_room; i++) {
+        uint32_t member = atomic_load(&brood__pool_seat(pool, i)->member);
+        if (!member) continue;
+        brood__supervisor_watch(member);
+        brood__supervisor_signal(member, SIGTERM);
+    }
 }
 
 static int64_t manage_pool(uint32_t index)
@@ -385,12 +407,13 @@ static int64_t manage_pool(uint32_t index)
     struct record *r = record_of(index, word);
     bool owned = SLOT_STATE(word) != SLOT_GARBAGE, broken = atomic_load(&pool->broken) != 0;
     uint32_t state = owned ? atomic_load(&pool->state) : (uint32_t)POOL_TERMINATED, empty = 0;
-    bool over = state == POOL_TERMINATED || broken;
-    int64_t next = OS_NEVER;
-    if (over)
-        end_all(pool, pool_id, broken, owned);
-    else
-        next = keep_time(pool, pool_id, r);
+    bool over = state >= POOL_STOPPING || broken;
+    int64_t next = keep_time(pool, pool_id, r);
+    if (over) cancel_all(pool, pool_id, broken, owned);
+    if (state == POOL_TERMINATED || broken)
+        end_workers(pool);
+    else if (over)
+        tell_workers(pool, r);
     for (uint32_t i = 0; i < pool->workers; i++) empty += clear_seat(pool, pool_id, i);
     bool template = pool->template_member && brood__member_find(pool->template_member) &&
                     !brood__member_dead(HANDLE_INDEX(pool->template_member));

@@ -13,14 +13,15 @@
 
 #define EXIT_INITIALIZER 125
 
-static int initialize(const brood_task *initializer, const void *arg, size_t arg_size)
+/* Initializer or exit hook: what brood_fail was given, or 0. */
+static int run_hook(const brood_task *task, const void *arg, size_t arg_size)
 {
     struct call call;
     char small[256];
-    void *result = initializer->result_size <= sizeof small ? small : malloc(initializer->result_size);
+    void *result = task->result_size <= sizeof small ? small : malloc(task->result_size);
     brood_bytes bytes = {arg, arg_size};
     brood__call_begin(&call);
-    if (result) initializer->call(initializer->flags & BROOD_TASK_ARG_BYTES ? (const void *)&bytes : arg, result);
+    if (result) task->call(task->flags & BROOD_TASK_ARG_BYTES ? (const void *)&bytes : arg, result);
     int fail = call.fail ? call.fail : result ? 0 : BROOD_ENOMEM;
     brood__call_end(&call);
     if (result != small) free(result);
@@ -41,7 +42,7 @@ static int64_t work(struct pool_shm *pool, uint64_t pool_id, struct seat_shm *se
 static bool leave(struct pool_shm *pool, uint64_t pool_id, struct seat_shm *seat)
 {
     uint32_t state = atomic_load(&pool->state);
-    if (!brood__slot_is(&pool->slot, pool_id) || state == POOL_TERMINATED) return true;
+    if (!brood__slot_is(&pool->slot, pool_id) || state >= POOL_STOPPING) return true;
     return state == POOL_CLOSED && !brood__map_any(pool, seat) && !brood__task_any(pool);
 }
 
@@ -70,7 +71,7 @@ int brood__worker_run(const brood_task *initializer, const void *arg, size_t arg
     struct pool_shm *pool = brood__pool_find(pool_id, &error);
     if (!pool) return 0;
     brood__crash_watch();
-    if (initializer && initialize(initializer, arg, arg_size) != 0) return EXIT_INITIALIZER;
+    if (initializer && run_hook(initializer, arg, arg_size) != 0) return EXIT_INITIALIZER;
     struct seat_shm *seat = brood__pool_seat(pool, brood__me()->seat);
     uint32_t most = pool->max_tasks_per_child, items = 0;
     void *announced = brood__os_announce(NULL);
@@ -86,8 +87,11 @@ int brood__worker_run(const brood_task *initializer, const void *arg, size_t arg
         items += (uint32_t)ran;
         atomic_store_explicit(&seat->items, items, memory_order_relaxed);
         if (most && items >= most) break;
+        if (pool->max_memory && brood__os_memory_used() > pool->max_memory) break;
     }
     brood__pool_wake(pool, INT_MAX); /* those who sleep may have no more to wait for either, or work that we leave */
     brood__os_announce(announced);
+    const brood_task *hook;
+    if (pool->exit_hook && brood__function_find(pool->exit_hook, &hook) == 0) run_hook(hook, NULL, 0);
     return 0;
 }

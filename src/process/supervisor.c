@@ -351,9 +351,14 @@ static void watch_wanted(void)
     }
 }
 
+void brood__supervisor_signal(uint32_t index, int signal)
+{
+    if (index < watched_count && watched[index].pidfd >= 0) brood__os_process_signal(watched[index].pidfd, signal);
+}
+
 void brood__supervisor_kill(uint32_t index)
 {
-    if (index < watched_count && watched[index].pidfd >= 0) brood__os_process_signal(watched[index].pidfd, SIGKILL);
+    brood__supervisor_signal(index, SIGKILL);
 }
 
 static bool kill_all(void)

@@ -61,7 +61,8 @@ int brood__supervisor_watch_pid(uint32_t member, const struct os_process *proces
 /* Wait for a descriptor on behalf of an area: area->readable(fd) is called. */
 int brood__supervisor_poll(int fd, uint64_t argument);
 void brood__supervisor_unpoll(int fd);
-/* SIGKILL a watched member. */
+/* A signal, and SIGKILL, to a watched member. */
+void brood__supervisor_signal(uint32_t member, int signal);
 void brood__supervisor_kill(uint32_t member);
 
 /*

@@ -27,7 +27,7 @@
 #define FAILED_STARTS 5
 #define PAUSE_NS ((int64_t)20 * 1000 * 1000) /* after the first failed start; doubled with each */
 #define KILL_AGAIN_NS ((int64_t)100 * 1000 * 1000)
-#define MOST_PAUSES 6                        /* doublings: 1.3 s */
+#define MOST_PAUSES 6 /* doublings: 1.3 s */
 #define EXIT_INITIALIZER 125
 #define RETRY_NS ((int64_t)3 * 1000 * 1000)
 #define PATIENCE 300 /* looks for a status that the template is to tell, 3 ms each */
@@ -423,7 +423,8 @@ static int64_t manage_pool(uint32_t index)
         if (template) end_template(pool);
         if (!template && !atomic_exchange(&pool->finished, 1)) ring(pool, pool_id);
     }
-    if ((state == POOL_TERMINATED || broken) && (empty < pool->workers || template)) /* who could not be killed at once */
+    if ((state == POOL_TERMINATED || broken) &&
+        (empty < pool->workers || template)) /* who could not be killed at once */
         return brood__os_now() + KILL_AGAIN_NS;
     if (over || (state == POOL_CLOSED && !work) || empty == 0 || !r->announced) return next;
     if (atomic_load(&pool->finished)) return next; /* what looks like work is a submit that withdraws */

@@ -110,5 +110,12 @@ mutant map-record-in-place pool/map.c 's/&c->record\[!CHUNK_RECORD\(word\)\]/\&c
 mutant map-end-unannounced pool/map.c '/^static int64_t run_some/,/^}/ s/brood__os_announce\(&job->bell\)/NULL/' pool/map-worker
 mutant map-item-twice pool/map.c 's/if \(running > r->next && running <= c->end\) r->next = running;//' pool/map-worker
 
+# --- what becomes of tasks
+mutant cancel-unannounced pool/fate.c '/^bool brood__task_cancel/,/^}/ s/brood__os_announce\(&t->bell\)/NULL/' fate/cancel
+mutant deadline-kills-once pool/fate.c 's/^ *if \(state == TASK_KILLING \|\| state == TASK_DOOMED\)$/if (over \&\& state == TASK_KILLING \&\& TASK_STATE(word) == TASK_RUNNING)/' \
+    fate/deadline
+mutant queued-again-unhinted pool/fate.c '/^void brood__task_hint_all/,/^}/ s/== TASK_QUEUED/== TASK_FREE/' fate/again
+mutant again-out-of-turn pool/fate.c 's/&& put_off\(pool, t, seen\)/\&\& (t->attempts_are_lost, 0)/; s/t->attempts_are_lost/t->retries/' fate/again
+
 echo "mutants: $tried points, $failed failures"
 [ $failed -eq 0 ]

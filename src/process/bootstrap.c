@@ -70,7 +70,9 @@ int brood__report_receive(int channel, int64_t deadline)
                                 "the started program ended, or closed its channel, without calling brood_init");
     if (error < 0) return brood__fail_with(error, "the process's report could not be read: %s", brood_strerror(error));
     report.detail[sizeof report.detail - 1] = 0;
-    if (report.magic != REPORT_MAGIC) return brood__fail_with(BROOD_ECORRUPT, "a report that no child of Brood sends");
+    /* A code above 0 would pass for a success; errors are those of the system. */
+    if (report.magic != REPORT_MAGIC || report.code > 0 || report.error < 0)
+        return brood__fail_with(BROOD_ECORRUPT, "a report that no child of Brood sends");
     if (report.code == 0) return 0;
     if (report.detail[0]) return brood__fail_with(report.code, "%s", report.detail);
     if (report.step)

@@ -497,6 +497,8 @@ static void readable(int fd, uint64_t argument)
         brood__supervisor_watch_pid(m.member, &process);
     } else {
         brood__member_abandon(m.member);
+        brood__fail_with(BROOD_ESTART, "a worker could not be forked: %s", brood_strerror(m.value));
+        started(m.member, BROOD_ESTART, brood_error_detail());
     }
 }
 

@@ -553,8 +553,8 @@ static void accept_one(void)
     if (is_scarce(error)) {
         drop_spares();
         error = brood__os_accept(brood__self->listener, &connection, &peer);
-        if (is_scarce(error)) brood__os_nap(RETRY_NS); /* others have to give some back first */
     }
+    if (error < 0 && error != -EAGAIN) brood__os_nap(RETRY_NS); /* others have to give something back first */
     if (error < 0) return;
     if (brood__os_poller_add(poller, connection, TAG(TAG_REQUEST, connection)) >= 0 || serve(connection)) return;
     if (waiting_count == sizeof waiting / sizeof *waiting) {

@@ -65,7 +65,7 @@ int brood__os_memory_commit(int fd, size_t offset, size_t length);
 /* Bytes that machine and cgroup (v1 or v2) allow this process in all.  May read files. */
 size_t brood__os_memory_total(void);
 size_t brood__os_page_size(void);
-/* A private page of zeroes that is zeroes again in every forked child. */
+/* A private page of zeroes that is zeroes again in every forked child; -ENOSYS if there is no such thing. */
 int brood__os_wiped_page(void **page);
 
 /* ------------------------------------------------------------------------------------------------------- futex.c */

@@ -49,13 +49,15 @@ int brood__go_send(int channel)
 bool brood__go_await(int channel)
 {
     char go;
-    int error;
+    int error, refusals = 0;
     while ((error = brood__os_read_all(channel, &go, 1, brood__os_deadline(1000))) < 0) {
         if (error == -EPIPE) return false;
         /* A sibling that the starter forked at the same time may hold its end open. */
         struct member_shm *starter = brood__member_find(brood__me()->parent);
         if (!starter || atomic_load(&starter->gone)) return false;
-        if (error != -ETIMEDOUT) brood__os_nap(1000 * 1000); /* the system is out of something for a moment */
+        if (error == -ETIMEDOUT) continue;
+        if (++refusals == 1000) return false;
+        brood__os_nap(1000 * 1000); /* the system is out of something for a moment */
     }
     return true;
 }

@@ -18,6 +18,8 @@
 
 static _Noreturn void give_up(int channel, int code, int step, int error)
 {
+    if (!step && code > BROOD_ENOTMEMBER) /* an errno: of this process, not of who asked for it */
+        code = brood__fail_with(BROOD_ESTART, "the process could not begin: %s", brood_strerror(code));
     brood__report_send(channel, code, step, error, step ? NULL : brood_error_detail());
     brood__os_exit_now(127);
 }
@@ -87,7 +89,7 @@ static int join(const struct hello *hello, int *fds, bool inherited)
         for (int i = 0; i < HELLO_FIXED_FDS; i++) brood__os_close(&fds[i]);
     } else {
         int error = brood__arena_attach(fds[0]);
-        if (error < 0) return error;
+        if (error < 0) return error == -ENOSYS ? BROOD_EUNSUPPORTED : error;
         brood__self->listener = fds[1];
         brood__self->lifeline_watch = fds[2];
     }

@@ -135,7 +135,8 @@ int brood_init(int *argc, char ***argv)
     }
     brood__os_robust_forget();
     if (brood__os_robust_prepare() < 0) return BROOD_EUNSUPPORTED;
-    return found(argc, argv);
+    int error = found(argc, argv);
+    return error == -ENOSYS ? BROOD_EUNSUPPORTED : error;
 }
 
 void brood__init_or_exit(int *argc, char ***argv)

@@ -137,7 +137,7 @@ int brood__os_wiped_page(void **page)
     void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map == MAP_FAILED) return -errno;
     if (madvise(map, size, MADV_WIPEONFORK) < 0) {
-        int result = -errno;
+        int result = errno == EINVAL ? -ENOSYS : -errno; /* before Linux 4.14 */
         munmap(map, size);
         return result;
     }

@@ -99,13 +99,14 @@ static bool has_ended(const struct stat_line *line)
     return (line->state == 'Z' || line->state == 'X') && line->threads <= 1;
 }
 
-static bool readable_now(int fd)
+/* 1, 0, or -errno. */
+static int readable_now(int fd)
 {
     struct pollfd poller = {.fd = fd, .events = POLLIN};
     int result;
     do result = poll(&poller, 1, 0);
     while (result < 0 && errno == EINTR);
-    return result > 0 && (poller.revents & POLLIN);
+    return result < 0 ? -errno : result > 0 && (poller.revents & POLLIN);
 }
 
 static int open_pidfd(pid_t pid)
@@ -126,7 +127,7 @@ static bool pid_alive(pid_t pid)
 {
     int fd = open_pidfd(pid);
     if (fd < 0) return fd != -ESRCH && (kill(pid, 0) == 0 || errno == EPERM);
-    bool alive = !readable_now(fd);
+    bool alive = readable_now(fd) <= 0;
     close(fd);
     return alive;
 }
@@ -213,7 +214,8 @@ enum os_exit brood__os_process_end(int pidfd, int *value, struct os_usage *usage
 {
     enum os_exit exit = wait_for((idtype_t)P_PIDFD, (id_t)pidfd, value, usage);
     if (exit != OS_EXIT_UNKNOWN) return exit;
-    return readable_now(pidfd) ? exit_by_pidfd(pidfd, value) : OS_EXIT_RUNNING;
+    exit = exit_by_pidfd(pidfd, value);
+    return exit == OS_EXIT_UNKNOWN && readable_now(pidfd) == 0 ? OS_EXIT_RUNNING : exit;
 }
 
 enum os_exit brood__os_child_end(pid_t child, int *value, struct os_usage *usage)

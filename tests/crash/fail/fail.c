@@ -3,12 +3,13 @@
  * fail.c - every system call of the library fails in turn: fail [OPTION...] [SCENE...]
  *
  * Each scene (scenes.c) is first played while nothing fails, and the calls of each process are counted; then it is
- * played again and again, another call failing each time, with each error that fits it (calls.h, run.h).  A call that
- * does not come, because the system scheduled the scene another way, is no failure.
+ * played again and again, another call failing each time, with each error that fits it (calls.h, run.h); and once each
+ * with all of its kind failing.  A call that does not come, because the system scheduled the scene another way, is no
+ * failure.
  *
  *   --list       the names of the scenes
  *   --sample N   N runs of each scene
- *   --at PART,ACTOR,CALL,N,ERROR  this one run, as a failure names it
+ *   --at PART,ACTOR,CALL,N,ERROR  this one run, as a failure names it; N+: all from the n-th on
  *   --seed N     for the choice of samples
  *   --jobs N     runs at once; default: four for each processor, for most of the time a run waits
  *   --verbose    what each run came to
@@ -28,10 +29,11 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MOST_JOBS = 64, MOST_SHOTS = 20000, ALL_OF = 10, SOME_MORE = 4, SLOW_MS = 2500 };
+enum { MOST_JOBS = 64, MOST_SHOTS = 20000, ALL_OF = 10, SOME_MORE = 4 };
 
 struct job {
     struct sheet *sheet;
@@ -63,12 +65,11 @@ static void tell(const struct scene *scene, const struct sheet *s, struct sum *s
     sum->hangs += verdict == VERDICT_HANG;
     sum->leaks += verdict == VERDICT_LEAK;
     sum->wrong += verdict == VERDICT_WRONG;
-    if (verdict == VERDICT_GOOD && !verbose && s->ms < SLOW_MS) return;
-    if (verdict == VERDICT_GOOD && !verbose) return;
+    if (verdict == VERDICT_GOOD && (!verbose || !shot->n)) return;
     printf("  %s", scene->name);
     if (shot->n)
-        printf(" --at %s,%s,%s,%u,%s", part_names[shot->part], actor_names[shot->actor], calls_failing[shot->row].name,
-               shot->n, strerrorname_np(shot->error));
+        printf(" --at %s,%s,%s,%u%s,%s", part_names[shot->part], actor_names[shot->actor],
+               calls_failing[shot->row].name, shot->n, shot->lasting ? "+" : "", strerrorname_np(shot->error));
     if (verdict != VERDICT_GOOD)
         printf(": %s: %s\n", verdicts[verdict], s->text);
     else
@@ -140,9 +141,26 @@ static void add_errors(struct shot shot)
     }
 }
 
-/* The first occurrences of a call, and some of those that follow. */
+/* What may last; the others say "try again". */
+static bool may_last(long number, int error)
+{
+    return error != EINTR && error != ECONNABORTED && error != EBUSY && (error != EAGAIN || number == SYS_clone);
+}
+
+static void add_lasting(struct shot shot)
+{
+    shot.lasting = true;
+    shot.n = 1;
+    for (const int *error = calls_failing[shot.row].errors; *error && shot_count < MOST_SHOTS; error++) {
+        shot.error = *error;
+        if (may_last(calls_failing[shot.row].number, *error)) shots[shot_count++] = shot;
+    }
+}
+
+/* The first occurrences of a call, some of those that follow, and all of them. */
 static void add_occurrences(struct shot shot, unsigned count)
 {
+    if (count > 1) add_lasting(shot);
     for (shot.n = 1; shot.n <= count && shot.n <= ALL_OF; shot.n++) add_errors(shot);
     if (count <= ALL_OF) return;
     unsigned rest = count - ALL_OF, some = rest < SOME_MORE ? rest : SOME_MORE;
@@ -183,6 +201,7 @@ static bool parse(char *text, struct shot *shot)
         if (!strcmp(words[2], calls_failing[i].name)) shot->row = (int)i;
     for (int i = 1; i < 200; i++)
         if (strerrorname_np(i) && !strcmp(words[4], strerrorname_np(i))) shot->error = i;
+    shot->lasting = strchr(words[3], '+') != NULL;
     return shot->part && shot->actor < ACTORS && shot->row >= 0 && shot->n && shot->error;
 }
 

@@ -34,15 +34,19 @@ extern const char *const actor_names[ACTORS];
 enum part { PART_NONE, PART_BODY, PART_END, PARTS };
 extern const char *const part_names[PARTS];
 
-enum { MOST_ROWS = 96 };
+enum { MOST_ROWS = 96, LASTING_MS = 400 };
 
-/* The call that fails: the n-th of this row by processes of this kind, counted from 1.  n 0: none, only count. */
+/*
+ * The call that fails: the n-th of this row by processes of this kind, counted from 1; lasting: and all that follow in
+ * this part within LASTING_MS.  n 0: none, only count.
+ */
 struct shot {
     enum part part;
     enum actor actor;
     int row;
     unsigned n;
     int error;
+    bool lasting;
 };
 
 enum verdict { VERDICT_GOOD, VERDICT_HANG, VERDICT_LEAK, VERDICT_WRONG };

@@ -361,7 +361,8 @@ enum { ITEMS = 24, TASKS = 6, FATAL_ITEM = 5 };
 /* An errno says that the supervisor could not be told; then it can be told again. */
 static void free_pool(brood_pool pool)
 {
-    if (!ok(KIND_ERRNO, brood_pool_free(pool))) ok(KIND_NEVER, brood_pool_free(pool));
+    if (ok(KIND_ERRNO, brood_pool_free(pool))) return;
+    if (!sheet->shot.lasting) ok(KIND_NEVER, brood_pool_free(pool)); /* else it goes with the family */
 }
 
 BROOD_TASK(twice, int, int, n)

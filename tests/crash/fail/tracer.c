@@ -25,6 +25,7 @@ enum {
     MOST_TRACED = 64,
     PATIENCE_MS = 15000, /* for a run; after that it hangs */
     TICK_US = 100000,
+    MOST_TRIES = 3000, /* of a call that fails for a while: more are a waste of a processor */
     MARK_MAIN = 20000, /* numbers that are no system calls */
     MARK_OWN_BEGIN,
     MARK_OWN_END,
@@ -133,6 +134,24 @@ static void refuse(pid_t pid, long number, int error)
     atomic_fetch_add(&sheet->fired, 1);
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
+/* Whether the n-th call of the kind that is meant is to fail. */
+static bool is_due(unsigned n)
+{
+    static int64_t since;
+    const struct shot *shot = &sheet->shot;
+    if (shot->n == 0 || n < shot->n || (n > shot->n && !shot->lasting)) return false;
+    if (n == shot->n) since = now_ms();
+    if (n - shot->n == MOST_TRIES) run_blame(VERDICT_WRONG, "the %s asks without pause", actor_names[shot->actor]);
+    return now_ms() - since <= LASTING_MS;
+}
+
 static void at_call(struct traced *t)
 {
     struct user_regs_struct registers;
@@ -149,7 +168,7 @@ static void at_call(struct traced *t)
     if (row < 0) return;
     unsigned n = ++sheet->counts[part][t->actor][row];
     const struct shot *shot = &sheet->shot;
-    if (n == shot->n && row == shot->row && t->actor == shot->actor && part == (int)shot->part)
+    if (row == shot->row && t->actor == shot->actor && part == (int)shot->part && is_due(n))
         refuse(t->pid, number, shot->error);
 }
 
@@ -239,13 +258,6 @@ static void hangs(void)
         ptrace(PTRACE_DETACH, traced[i].pid, NULL, NULL);
     }
     sleep((unsigned)atoi(hold));
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
 static void follow(pid_t subject)

@@ -38,11 +38,11 @@ struct record {
     bool known;
     bool announced; /* by its owner, to us or to the supervisor before us: its workers know where to print */
     int standard[3];
-    int channel; /* to the template */
-    bool told;   /* its workers have been sent SIGTERM */
-    bool owes;   /* wake-ups that could not be given yet */
-    int failed;  /* starts, one after the other */
-    int killed;  /* at their start, one after the other */
+    int channel;     /* to the template */
+    bool told;       /* its workers have been sent SIGTERM */
+    bool owes;       /* wake-ups that could not be given yet */
+    unsigned failed; /* starts, one after the other */
+    unsigned killed; /* at their start, one after the other */
     int64_t start_at;
 };
 static struct record records[1 << 12];
@@ -132,7 +132,7 @@ static void break_pool(struct pool_shm *pool, uint64_t pool_id, int code, const 
 
 static void count_failure(struct pool_shm *pool, uint64_t pool_id, struct record *r, int code, const char *detail)
 {
-    r->start_at = brood__os_now() + (PAUSE_NS << r->failed);
+    r->start_at = brood__os_now() + (PAUSE_NS << (r->failed < MOST_PAUSES ? r->failed : MOST_PAUSES));
     if (++r->failed >= FAILED_STARTS) break_pool(pool, pool_id, code, detail);
 }
 

@@ -19,6 +19,7 @@ const struct call_row calls_failing[] = {
     {.name = "brk", .number = SYS_brk, .errors = {ENOMEM}, .when = CALL_SET, .argument = 0, .mask = UINT64_MAX},
     {.name = "mmap", .number = SYS_mmap, .errors = {ENOMEM, EAGAIN, EPERM}},
     {.name = "mprotect", .number = SYS_mprotect, .errors = {ENOMEM}},
+    {.name = "sigaltstack", .number = SYS_sigaltstack, .errors = {ENOMEM}},
     {.name = "mremap", .number = SYS_mremap, .errors = {ENOMEM}},
     {.name = "madvise", .number = SYS_madvise, .errors = {EINVAL, ENOMEM, EAGAIN}},
     {.name = "memfd_create", .number = SYS_memfd_create, .errors = {EMFILE, ENFILE, ENOMEM, EINVAL, ENOSYS}},

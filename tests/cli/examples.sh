@@ -110,6 +110,12 @@ END
 first (pid P) holds lock 1:0 and waits for lock 2:0, held by other (pid P), who waits for lock 1:0
 the other ends with 0
 END
+    wants 14_crash $method cat <<'END'
+call 0, run 1: it has a result: 0
+call 1, run 1: a signal ended its worker: work, signal 6
+call 2, run 1: its worker was killed at its deadline
+call 3, run 2: it has a result: 30
+END
 done
 
 # The scanners: two ports opened for them, where that is allowed; else whatever there is, the same for both.

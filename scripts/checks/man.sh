@@ -59,7 +59,11 @@ while read -r line; do say "not in a SYNOPSIS: $line"; done < <(comm -23 "$work/
 for member in $(cat $headers | awk '
         /^typedef struct brood_[a-z]*_options/ { on = 1; next }
         /^}/ { on = 0 }
-        on { sub(/\/\*.*/, ""); if (match($0, /[a-z_]+;/)) print substr($0, RSTART, RLENGTH - 1) }' | sort -u); do
+        !on { next }
+        { line = $0; if (comment) sub(/.*\*\//, "", line) }
+        comment && $0 !~ /\*\// { next }
+        { comment = line ~ /\/\*/ && line !~ /\*\// }
+        { sub(/\/\*.*/, "", line); if (match(line, /[a-z_]+;/)) print substr(line, RSTART, RLENGTH - 1) }' | sort -u); do
     grep -qE "^\.(It )?Fa (.* )?$member( |\$)" $(files 'man/man3/*.3') || say "option $member: in no page"
 done
 

@@ -41,7 +41,7 @@
     X(ESTART, -9011, "a process could not be started")                                                 \
     X(EUNSUPPORTED, -9012, "this system lacks what the call needs")                                    \
     X(ETHREADS, -9013, "fork was not asked for by name, and the process has threads")                  \
-    X(EINIT, -9014, "the initializer of the pool failed")                                             \
+    X(EINIT, -9014, "the initializer of the pool failed")                                              \
     X(EDEADLINE, -9015, "the task ran longer than its deadline")                                       \
     X(EOOM, -9016, "the process that did the work was killed because its cgroup was out of memory")
 

@@ -102,8 +102,8 @@ static bool reap_child(struct template *t, struct child **place)
     uint32_t member = c->member;
     int value = 0;
     struct os_usage usage;
-    enum os_exit exit = c->pidfd < 0 ? brood__os_child_end(c->pid, &value, &usage)
-                                     : brood__os_process_end(c->pidfd, &value, &usage);
+    enum os_exit exit =
+        c->pidfd < 0 ? brood__os_child_end(c->pid, &value, &usage) : brood__os_process_end(c->pidfd, &value, &usage);
     if (exit == OS_EXIT_RUNNING) return false;
     bool its = brood__member_generation(member) == c->generation; /* else the slot is another's by now */
     if (its && usage.max_rss) brood__member_at(member)->usage = usage;

@@ -28,7 +28,9 @@ struct seat_shm {
     _Atomic uint32_t member;
     _Atomic uint32_t items;  /* run by the present worker; SEAT_STARTING until its initializer is done */
     _Atomic uint64_t inside; /* JOB_INSIDE(index, serial), 0: none */
-    uint64_t reserved[6];
+    _Atomic uint32_t told;   /* the member that was sent SIGTERM; by the supervisor */
+    uint32_t reserved_too;
+    uint64_t reserved[5];
 };
 _Static_assert(sizeof(struct seat_shm) == 64, "one cache line each");
 #define SEAT_STARTING UINT32_MAX

@@ -28,6 +28,7 @@
 #define PAUSE_NS ((int64_t)20 * 1000 * 1000) /* after the first failed start; doubled with each */
 #define KILL_AGAIN_NS ((int64_t)100 * 1000 * 1000)
 #define MOST_PAUSES 6 /* doublings: 1.3 s */
+#define TELL_AGAIN_NS ((int64_t)20 * 1000 * 1000)
 #define EXIT_INITIALIZER 125
 #define RETRY_NS ((int64_t)3 * 1000 * 1000)
 #define PATIENCE 300 /* looks for a status that the template is to tell, 3 ms each */
@@ -274,7 +275,7 @@ static bool repair(uint32_t dead)
     return all;
 }
 
-static int64_t pause_after(int killed)
+static int64_t pause_after(unsigned killed)
 {
     return killed == 0 ? 0 : PAUSE_NS << (killed < MOST_PAUSES ? killed : MOST_PAUSES);
 }
@@ -319,13 +320,19 @@ static void ended(uint32_t dead)
 
 /* ------------------------------------------------------------------------------------------------------------- pools */
 
+static void kill_worker(uint32_t member)
+{
+    brood__supervisor_watch(member);                      /* a template may have died before it told us of its child */
+    atomic_store(&brood__member_at(member)->oom, OOM_NO); /* this is not the kernel's */
+    brood__supervisor_kill(member);
+}
+
 static void end_workers(struct pool_shm *pool)
 {
     for (uint32_t i = 0; i < pool->seat_room; i++) {
         uint32_t member = atomic_load(&brood__pool_seat(pool, i)->member);
         if (!member) continue;
-        brood__supervisor_watch(member); /* a template may have died before it told us of its child */
-        brood__supervisor_kill(member);
+        kill_worker(member);
         /* One that has not taken its slot yet finds it taken; one that a template never forked is not waited for. */
         if (SLOT_STATE(atomic_load(&brood__member_at(member)->slot.word)) == SLOT_INIT) brood__member_abandon(member);
     }
@@ -349,12 +356,6 @@ static bool clear_seat(struct pool_shm *pool, uint64_t pool_id, uint32_t i)
     atomic_store(&seat->inside, 0);
     atomic_store(&seat->member, 0);
     return true;
-}
-
-static void kill_worker(uint32_t member)
-{
-    brood__supervisor_watch(member); /* a template may have died before it told us of its child */
-    brood__supervisor_kill(member);
 }
 
 /* Deadlines that are over, tasks that run again: when to look next. */
@@ -387,17 +388,22 @@ static void cancel_all(struct pool_shm *pool, uint64_t pool_id, bool broken, boo
     brood__map_cancel_all(pool, pool_id);
 }
 
-/* Those that run something may end it in their own way, once. */
-static void tell_workers(struct pool_shm *pool, struct record *r)
+/* Those that run something may end it in their own way, and are told once; the others leave.  Whether some are there. */
+static bool tell_workers(struct pool_shm *pool)
 {
-    if (r->told) return;
-    r->told = true;
+    bool some = false;
     for (uint32_t i = 0; i < pool->seat_room; i++) {
-        uint32_t member = atomic_load(&brood__pool_seat(pool, i)->member);
+        struct seat_shm *seat = brood__pool_seat(pool, i);
+        uint32_t member = atomic_load(&seat->member);
         if (!member) continue;
+        some = true;
+        bool busy = atomic_load(&brood__member_at(member)->task) || atomic_load(&seat->inside);
+        if (!busy || atomic_load(&seat->told) == member) continue;
+        atomic_store(&seat->told, member);
         brood__supervisor_watch(member);
         brood__supervisor_signal(member, SIGTERM);
     }
+    return some;
 }
 
 static int64_t manage_pool(uint32_t index)
@@ -412,8 +418,8 @@ static int64_t manage_pool(uint32_t index)
     if (over) cancel_all(pool, pool_id, broken, owned);
     if (state == POOL_TERMINATED || broken)
         end_workers(pool);
-    else if (over)
-        tell_workers(pool, r);
+    else if (over && tell_workers(pool) && next > brood__os_now() + TELL_AGAIN_NS)
+        next = brood__os_now() + TELL_AGAIN_NS; /* one may have begun something meanwhile */
     for (uint32_t i = 0; i < pool->workers; i++) empty += clear_seat(pool, pool_id, i);
     bool template = pool->template_member && brood__member_find(pool->template_member) &&
                     !brood__member_dead(HANDLE_INDEX(pool->template_member));

@@ -563,6 +563,7 @@ static void run(struct task_shm *t, uint64_t pool_id)
     void *result = task->result_size <= sizeof small ? small : malloc(task->result_size);
     if (!result) {
         t->code = BROOD_ENOMEM;
+        t->reason = BROOD_REASON_ERROR;
         return;
     }
     struct call call;
@@ -584,6 +585,7 @@ static void run(struct task_shm *t, uint64_t pool_id)
 /* The deadline was first: what is meant for us must not hit another task. */
 static _Noreturn void end_late(void)
 {
+    atomic_store(&brood__me()->oom, OOM_NO); /* this is not the kernel's */
     for (;;) raise(SIGKILL);
 }
 

@@ -425,6 +425,7 @@ void family_begin(void)
     size_t size = 0;
     if (brood__os_bell_sender(&brood__self->bell_sender) < 0) give_up("bell");
     if (brood__os_listen(&brood__self->listener, brood__arena()->listen_name, &size) < 0) give_up("listen");
+    if (brood__os_lifeline_create(&brood__self->lifeline_hold, &brood__self->lifeline_watch) < 0) give_up("lifeline");
     brood__arena()->listen_size = size;
     brood__arena()->start_timeout = STUCK_MS;
     atomic_store(&brood__arena()->supervisor.word, SUPERVISOR_WORD(1, SUPERVISOR_RUNNING, 0));

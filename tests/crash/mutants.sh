@@ -52,6 +52,12 @@ mutant pages-no-heir arena/pages.c 's/if \(seen & OS_OWNER_DIED\) repair\(\);//'
 mutant pages-half-allocated arena/pages.c 's/if \(owner->body != s->heap .*\) \{/if (0) {/' pages/allocate pages/free
 mutant slot-keeps-body arena/slot.c 's/if \(slot->body && brood__pages_free.*$/;/' buffer/free buffer/new
 
+mutant slot-claims-forgotten process/repair.c 's/\(state != SLOT_INIT && state/(state/' slot/claim
+mutant member-starts-forgotten process/repair.c 's/SLOT_STATE\(word\) == SLOT_INIT \|\| //' member/claim
+mutant member-attaches-late arena/member.c 's/if \(SLOT_STATE\(word\) != SLOT_INIT \|\| .*return false;//' member/attach
+mutant two-latches-unlisted os/linux/robust.c '/^void brood__os_robust_link/,/^}/ s/\*next_of\(head\) = node;//' \
+    queue/put-consumers-asleep queue/two
+
 # --- locks
 mutant lock-release-unannounced sync/lock.c 's/brood__os_announce\(low_half\)/brood__os_announce(NULL)/' \
     lock/release-foreign-two-asleep
@@ -62,6 +68,12 @@ mutant lock-death-unsaid sync/lock.c 's/OS_OWNER_DIED \| \(LOW/(LOW/' lock/acqui
 mutant lock-garbage-unsaid sync/lock.c '/^static bool scrub/,/^}/ s/retire_word\(.*\);/;/' lock/garbage-reused
 mutant lock-turns-uncounted sync/lock.c 's/TURN\(seen\) \+ 1, low/TURN(seen), low/' stalled/lock-release
 mutant lock-stale-keeps-wake sync/lock.c 's/if \(slept && is_stale.*$/;/' stalled/lock-acquire-stale
+
+mutant lock-release-wakes-unannounced sync/lock.c \
+    '/^int brood_lock_release/,/^}/ s/if \(\(low & OS_WAITERS\) &&/brood__os_announce(announced); if ((low \& OS_WAITERS) \&\&/' \
+    lock/release-foreign-two-asleep
+mutant lock-heir-not-called sync/lock.c '/^bool brood__lock_repair/,/^}/ s/brood__os_futex_wake\(.*\);/;/' \
+    lock/two-held lock/release-own-two-asleep
 
 # --- monitors and semaphores
 mutant monitor-unannounced sync/wait.c 's/\*announced = brood__os_announce\(latch\);/*announced = NULL;/' \
@@ -74,6 +86,10 @@ mutant semaphore-counts-first sync/semaphore.c \
     '/^static int take/,/^}/ { s/^ *s->free_units--;//; s/(commit\(entry.*)/s->total--; s->free_units--; \1 s->total++;/ }' \
     semaphore/acquire
 
+mutant monitor-no-relay sync/wait.c 's/if \(ready && wake == 0\) wake = 1;//' stalled/semaphore-woken-dies
+mutant semaphore-units-kept sync/semaphore.c '/^static bool repair/,/^}/ s/commit\(&entries\(s\)\[i\], 0\);//' \
+    semaphore/release-own-two-asleep semaphore/repair
+
 # --- events
 mutant event-set-unannounced sync/event.c '/^static int change/,/^}/ s/brood__os_announce\(brood__low_half\(&e->word\)\)/NULL/' \
     event/set
@@ -81,6 +97,9 @@ mutant event-woken-keeps-debt sync/event.c '/^static int wait_for_it/,/^}/ s/if 
     event/set event/chain
 mutant event-woken-unannounced sync/event.c '/^int brood_event_wait/,/^}/ s/brood__os_announce\(brood__low_half\(&e->word\)\)/NULL/' \
     event/chain
+
+mutant event-clear-forgets-debt sync/event.c 's/, owed = is_set .*;/, owed = false;/' event/set-and-clear
+mutant event-end-unsaid sync/event.c '/^bool brood__event_repair/,/^}/ s/retire_word\(.*\);/;/' event/free-two-asleep
 
 # --- queues and buffers
 whole=-z # the script sees the file as one line
@@ -101,6 +120,15 @@ mutant buffer-moves-late queue/ring.c 's/brood__buffer_mark\(b, BUFFER_RECEIVED,
 mutant buffer-by-place-alone queue/ring.c 's/return record.buffer_id == buffer_id;/return true;/' buffer/put
 mutant buffer-put-unmarked queue/ring.c 's/brood__buffer_mark\(source->buffer, BUFFER_TRANSIT.*$/;/' buffer/put
 
+mutant ring-commit-before-copy queue/ring.c \
+    's/if \(size\) memcpy\(.*$//; s/if \(n\) commit\(q, &b\);/if (n) commit(q, \&b); if (n) for (uint64_t at = b.start, i = 0; i < n \&\& !source->buffer; i++) { struct record r; uint32_t its; at = read_late(q, at, \&r, \&its); memcpy((void *)(uintptr_t)r.data, source->messages[i].data, r.size); }/; s/^static bool room_for_first/static uint64_t read_record(const struct queue_shm *, uint64_t, struct record *, uint32_t *);\n&/; s/^struct batch \{/static uint64_t read_record(const struct queue_shm *, uint64_t, struct record *, uint32_t *);\n#define read_late read_record\n&/' \
+    queue/put
+mutant ring-no-relay queue/ring.c 's/side->flags\[SIDE_BATON\] = more && .*;/side->flags[SIDE_BATON] = 0;/' stalled/queue-woken-dies
+mutant buffer-unsettled queue/queue.c 's/all &= settle\(b, i, word\);/;/' buffer/get buffer/put
+mutant bell-death-unrung process/repair.c '/^bool brood__repair_member/,/^}/ s/brood__bell_ring_all\(\);//' bell/put
+mutant bell-rings-armed-only sync/bell.c 's/if \(armed \|\| all\)/if (armed)/' bell/put
+mutant bell-no-second-look queue/ring.c '/^int brood__ring_get/,/^}/ s/result = get\(q, id, sink, 0\);//' bell/listener-stalled
+
 # --- pools
 mutant submit-unannounced pool/task.c 's/brood__os_announce\(&p->idle\)/NULL/' pool/submit
 mutant answer-unannounced pool/task.c '/^void brood__task_run/,/^}/ s/brood__os_announce\(&t->bell\)/NULL/' pool/worker
@@ -109,6 +137,34 @@ mutant task-of-the-dead pool/fate.c 's/if \(t->submitter != dead\) continue;/con
 mutant map-record-in-place pool/map.c 's/&c->record\[!CHUNK_RECORD\(word\)\]/\&c->record[CHUNK_RECORD(word)]/' pool/map-worker
 mutant map-end-unannounced pool/map.c '/^static int64_t run_some/,/^}/ s/brood__os_announce\(&job->bell\)/NULL/' pool/map-worker
 mutant map-item-twice pool/map.c 's/if \(running > r->next && running <= c->end\) r->next = running;//' pool/map-worker
+mutant task-claim-unnamed pool/task.c '/^static bool claim\(/,/^}/ s/attempt & 0xff, brood__self->member/attempt \& 0xff, 0/' \
+    pool/worker
+mutant task-waiter-no-relay pool/task.c 's/^ *if \(result != 0 && atomic_load\(&t->bell\)\).*$//' pool/answer-chain pool/waiter
+mutant task-buffers-unsettled pool/supervise.c 's/^ *settle_buffers\(dead\);//' pool/submit
+mutant task-place-emptied-first pool/pool.c \
+    's/bool ours = brood__buffer_seize\(id\);.*$/*(volatile uint64_t *)place = 0; bool ours = brood__buffer_seize(id);/' \
+    pool/free-future
+mutant task-cancelled-before-why pool/task.c \
+    '/^void brood__task_cancel_all/,/^}/ { s/^ *t->code = code;//; s/if \(step\(t, mine, TASK_DONE, 0\)\)/if (step(t, mine, TASK_DONE, 0) \&\& (t->code = code))/ }' \
+    pool/cancel
+mutant task-cancel-forgets-its-own pool/task.c 's/bool ours = TASK_STATE.*;/bool ours = false;/' pool/cancel
+mutant pool-joiner-no-relay pool/pool.c 's/^ *if \(error == 0 && atomic_load\(&p->gone.word\)\).*$//' pool/join-chain
+mutant map-claim-unnamed pool/map.c \
+    's/CHUNK_WORD\(CHUNK_RUNNING, CHUNK_RECORD\(seen\), brood__self->member\)/CHUNK_WORD(CHUNK_RUNNING, CHUNK_RECORD(seen), 0)/' \
+    pool/map-worker
+mutant map-cancelled-once pool/map.c 's/bool again = .*;/bool again = false;/' pool/cancel
+mutant map-lent-unmarked pool/map.c 's/atomic_store\(&b->lent, 1u\);/;/' map/lent-worker map/lent-freed
+mutant map-lent-unnamed pool/map.c 's/atomic_store\(&job->lent\[which\], id\);/;/' map/lent-worker map/lent-freed
+mutant map-lent-until-retired pool/map.c 's/if \(JOB_STATE\(word\) == JOB_RETIRED\) return is_occupied.*;/if (JOB_STATE(word) == JOB_RETIRED) return false;/' \
+    map/lent-worker
+mutant map-visitors-unseen pool/map.c 's/^ *if \(is_occupied\(pool, index, serial\)\) return;//' map/late map/lent-worker
+
+# --- processes
+mutant process-joiner-no-relay process/join.c 's/^ *if \(result == 0 && atomic_load\(&m->bell.word\)\).*$//' process/join-chain
+mutant process-given-back-twice process/join.c 's/if \(atomic_exchange\(&m->released, 1\)\) return BROOD_ESTALE;/atomic_store(\&m->released, 1);/' process/free-twice
+mutant process-goes-unwatched process/start.c \
+    '/^static int start_by_fork/,/^}/ { s/brood__supervisor_request\(&.*, NULL, 0\);/0;/ }' process/start
+mutant process-goes-at-once process/start.c 's/if \(!brood__go_await\(ends\[1\]\)\) brood__os_exit_now\(127\);//' process/start
 
 # --- what becomes of tasks
 mutant cancel-unannounced pool/fate.c '/^bool brood__task_cancel/,/^}/ s/brood__os_announce\(&t->bell\)/NULL/' fate/cancel

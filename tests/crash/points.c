@@ -15,6 +15,7 @@ enum {
     MOST_TOLD = 12,   /* failures of a scene that are told in full */
     STEPPED = 16,     /* cuts that are reached step by step, wherever that leads */
     STEPPED_WITHIN = 512,
+    STEPPED_CUTS = 500, /* of a call that can't be reached but step by step */
 };
 
 extern const char __executable_start;
@@ -115,8 +116,11 @@ static unsigned thin(unsigned *ks, unsigned n, unsigned sample)
 
 static void play_single(const struct plan *plan, unsigned variant, struct cuts cuts)
 {
-    unsigned n = thin(cuts.k, cuts.count, plan->sample), length = tracer_path(0);
-    for (unsigned i = 0; i < n; i++) play((struct cut){.k = {cuts.k[i]}, .order = variant}, false, BY_BREAKPOINTS);
+    bool forks = scene->flags & SCENE_FORKS;
+    unsigned sample = plan->sample || plan->all || !forks ? plan->sample : STEPPED_CUTS;
+    unsigned n = thin(cuts.k, cuts.count, sample), length = tracer_path(0);
+    for (unsigned i = 0; i < n; i++)
+        play((struct cut){.k = {cuts.k[i]}, .order = variant}, false, forks ? BY_STEPS : BY_BREAKPOINTS);
     for (unsigned i = 0; i < STEPPED && !plan->sample; i++) {
         unsigned k = lot(length < STEPPED_WITHIN ? length + 1 : STEPPED_WITHIN);
         play((struct cut){.k = {k}, .order = variant}, false, BY_STEPS);
@@ -147,7 +151,7 @@ static void play_variant(const struct plan *plan, unsigned variant)
         atomic_fetch_add(&tally->failures, 1);
     }
     if (plan->one) {
-        play(plan->at, false, BY_BREAKPOINTS);
+        play(plan->at, false, scene->flags & SCENE_FORKS ? BY_STEPS : BY_BREAKPOINTS);
         return;
     }
     struct cuts first = cuts_of(0, plan), second = cuts_of(1, plan);

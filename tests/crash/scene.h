@@ -39,6 +39,7 @@ enum {
     SCENE_FRESH = 2,  /* a new family for each point */
     SCENE_SPIN = 4,   /* waits spin a little before they sleep; else they sleep at once */
     SCENE_THREAD = 8, /* the victims' main threads are gone, and others of their threads make the calls */
+    SCENE_FORKS = 16, /* the call forks, and breakpoints would be inherited: all by steps, and fewer cuts for that */
 };
 
 struct scene {
@@ -52,7 +53,7 @@ struct scene {
 extern const struct scene *const scenes[];
 extern const struct scene lock_scenes[], semaphore_scenes[], queue_scenes[], queue_pair_scenes[], queue_life_scenes[],
     buffer_scenes[], event_scenes[], arena_scenes[], bell_scenes[], stalled_scenes[], pool_scenes[], pool_life_scenes[],
-    repair_scenes[], map_scenes[], fate_scenes[];
+    repair_scenes[], process_scenes[], map_scenes[], fate_scenes[];
 
 /* Something is not as it must be: counts against this point, once. */
 void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -180,6 +180,25 @@ static void listener_woken(const struct cut *cut)
     closes_with(queue, NULL, NULL, 0);
 }
 
+/* It does not die, but stands still on its way to sleep when the message comes: it must not miss it. */
+static void listener_stalled(const struct cut *cut)
+{
+    brood_queue queue = new_queue(2);
+    struct victim v;
+    victim_start(&v, NULL, listen_queue, queue.id);
+    victim_step(&v, cut->k[0]);
+    const struct queue_shm *q = queue_at(queue);
+    if (victim_has(&v, &q->put) || victim_has(&v, &q->get)) {
+        victim_run(&v);
+    }
+    uint64_t id = put_here(queue);
+    expect_is(victim_finish(&v), 0);
+    expect_is(v.proc.post->order.made, id);
+    victim_kill(&v);
+    bury(v.proc.member);
+    closes_with(queue, NULL, NULL, 0);
+}
+
 /* The producer is cut, and so is whom it rang. */
 static void ring_chain(const struct cut *cut)
 {
@@ -221,8 +240,13 @@ static void bell_opened(const struct cut *cut)
 }
 
 const struct scene bell_scenes[] = {
-    {"bell/put", put_listeners, 0, 4},         {"bell/close", close_listener, 0, 2},
-    {"bell/answer", answer_listeners, 0, 0},   {"bell/open", bell_opened, 0, 0},
-    {"bell/listener", listener, 0, 2},         {"bell/listener-woken", listener_woken, 0, 2},
-    {"bell/chain", ring_chain, SCENE_PAIR, 2}, {NULL, NULL, 0, 0},
+    {"bell/put", put_listeners, 0, 4},
+    {"bell/close", close_listener, 0, 2},
+    {"bell/answer", answer_listeners, 0, 0},
+    {"bell/open", bell_opened, 0, 0},
+    {"bell/listener", listener, 0, 2},
+    {"bell/listener-woken", listener_woken, 0, 2},
+    {"bell/listener-stalled", listener_stalled, 0, 0},
+    {"bell/chain", ring_chain, SCENE_PAIR, 2},
+    {NULL, NULL, 0, 0},
 };

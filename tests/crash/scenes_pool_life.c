@@ -141,6 +141,31 @@ static void join(const struct cut *cut)
     pool_ends(pool);
 }
 
+/* The supervisor that says so dies over it, and so does the joiner that was called; two more wait. */
+static void join_chain(const struct cut *cut)
+{
+    brood_pool pool = new_pool(false);
+    pool_close(pool);
+    struct victim supervisor, joiner;
+    victim_start(&supervisor, NULL, manage, 0);
+    victim_start(&joiner, NULL, join_pool, pool.id);
+    victim_falls_asleep(&joiner);
+    for (unsigned i = 0; i < 2; i++) mate_sends_to_sleep(i, join_pool, pool.id);
+    victim_step(&supervisor, cut->k[0]);
+    victim_kill(&supervisor);
+    victim_wakes(&joiner, false);
+    victim_step(&joiner, cut->k[1]);
+    victim_kill(&joiner);
+    bool finished = atomic_load(&pool_at(pool)->finished);
+    if (finished) /* the joiner's death calls one, and that one the other */
+        for (unsigned i = 0; i < 2; i++) expect_is(mate_result(i), 0);
+    bury_again(supervisor.proc.member);
+    bury(joiner.proc.member);
+    supervisor_manages();
+    for (unsigned i = 0; i < 2; i++) expect_is(mate_result(i), 0);
+    pool_ends(pool);
+}
+
 /* order: 0: as it begins; 1: from where the workers have left */
 static void free_one(const struct cut *cut)
 {
@@ -406,6 +431,7 @@ const struct scene pool_life_scenes[] = {
     {"pool/new", new_one, 0, 0},
     {"pool/shut", shut, 0, 4},
     {"pool/join", join, 0, 2},
+    {"pool/join-chain", join_chain, SCENE_PAIR, 0},
     {"pool/free", free_one, 0, 2},
     {"pool/cancel", cancel, 0, 0},
     {"pool/cancel-twice", cancel, SCENE_PAIR, 2},

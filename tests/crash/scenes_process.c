@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * scenes_process.c - processes started, joined and given back: whoever dies in between leaves no child that goes on, no
+ * slot, and no joiner asleep.
+ *
+ * The child of a victim is this process's to reap when the victim has died.
+ */
+#include "arena/member.h"
+#include "process/family.h"
+#include "process/repair.h"
+#include "process/supervisor.h"
+#include "scene.h"
+
+#include <brood/process.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+BROOD_TASK(rest, int)
+{
+    for (;;) pause();
+}
+
+/* -------------------------------------------------------------------------------------------------------- deeds */
+
+static int short_environment(struct order *order)
+{
+    (void)order;
+    brood__family_remember();
+    return clearenv();
+}
+static int start_by_fork(struct order *order)
+{
+    brood_process process = {0};
+    brood_process_options options = {.name = "rest", .method = BROOD_START_FORK, .directory = "/"};
+    int result = brood_process_start_task(&process, &options, BROOD_TASK_OF(rest), NULL);
+    order->made = process.id;
+    return result;
+}
+static int join_it(struct order *order)
+{
+    int code = 0, result = brood_process_join((brood_process){order->id}, BROOD_FOREVER, &code);
+    return result < 0 ? result : code;
+}
+static int free_it(struct order *order)
+{
+    return brood_process_free((brood_process){order->id});
+}
+static int ask(struct order *order)
+{
+    brood_process process = {order->id};
+    char name[32];
+    int result = brood_process_is_alive(process);
+    if (result >= 0) result += 10 * (brood_process_exit_code(process) == BROOD_EXIT_RUNNING);
+    if (result >= 0 && brood_process_name(process, name, sizeof name) < 0) result = NO_RESULT;
+    if (brood_process_active_children(&process, 1) < 0) result = NO_RESULT;
+    return result;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- start */
+
+/* The member that this one was starting, if there is one: 0 else. */
+static uint32_t child_of(uint32_t parent)
+{
+    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_MEMBER].used);
+    for (uint32_t i = 1; i < used; i++) {
+        uint64_t word = atomic_load(&brood__slot_at(TABLE_MEMBER, i)->word);
+        if (SLOT_STATE(word) == SLOT_LIVE && SLOT_OWNER(word) == parent && i != parent) return i;
+    }
+    return 0;
+}
+
+/* All that the victim forked, by itself within a while; else false. */
+static bool children_end(void)
+{
+    int64_t start = now_ms();
+    for (;;) {
+        int status;
+        pid_t pid = waitpid(-1, &status, WNOHANG | __WNOTHREAD);
+        if (pid < 0) return true; /* only those of ours that we know are left, or none */
+        if (pid == 0 && now_ms() - start > 2000) return false;
+        if (pid == 0) brood__os_nap(200 * 1000);
+    }
+}
+
+static void start_one(const struct cut *cut)
+{
+    unsigned before = slots_in_use(TABLE_MEMBER);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    struct victim v;
+    victim_start(&v, short_environment, start_by_fork, 0);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    uint32_t parent = v.proc.member, child = child_of(parent);
+    pid_t pid = child ? brood__member_at(child)->pid : 0;
+    unsigned watches = requests(REQUEST_WATCH);
+    if (v.ended) {
+        expect_is(v.result, 0);
+        expect(child != 0 && watches == 1);
+        expect_is(brood_process_is_alive((brood_process){v.proc.post->order.made}), 1);
+        if (pid > 0) kill(pid, SIGKILL);
+    }
+    /* One that had its word to go rests for ever; any other ends because nobody is there to say it. */
+    if (!children_end()) {
+        uint32_t late = child ? child : child_of(parent);
+        expect(late != 0 && watches > 0);
+        if (late) kill(brood__member_at(late)->pid, SIGKILL);
+        expect(children_end());
+    }
+    if (!child) child = child_of(parent);
+    bury(parent);
+    if (child && SLOT_STATE(atomic_load(&brood__slot_at(TABLE_MEMBER, child)->word)) == SLOT_LIVE) bury(child);
+    expect_is(slots_in_use(TABLE_MEMBER), before);
+}
+
+/* ---------------------------------------------------------------------------------------------------- join and free */
+
+static uint64_t handle_of(uint32_t member)
+{
+    return HANDLE(TABLE_MEMBER, member, brood__member_generation(member));
+}
+
+/* It dies asleep or on its way there, or (order: 1) when its join is over; another joins too; 2: that one first. */
+static void join_one(const struct cut *cut)
+{
+    mate(3);
+    uint32_t dead = mate(3)->member;
+    uint64_t id = handle_of(dead);
+    struct victim v;
+    if (cut->order & 2) mate_sends_to_sleep(0, join_it, id);
+    victim_start(&v, NULL, join_it, id);
+    if (cut->order & 1) victim_falls_asleep(&v);
+    if (!(cut->order & 2)) mate_sends_to_sleep(0, join_it, id);
+    if (cut->order & 1) {
+        proc_kill(mate(3));
+        bury_begin(dead);
+        victim_wakes(&v, true);
+    }
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    if (v.ended) expect_is(v.result, -SIGKILL);
+    if (!(cut->order & 1)) {
+        proc_kill(mate(3));
+        bury_begin(dead);
+    }
+    expect_is(mate_result(0), -SIGKILL);
+    bury(v.proc.member);
+    bury(dead);
+}
+
+/* The supervisor that tells joiners dies over it, and so does the joiner that it woke, or the kernel for it. */
+static int tell(struct order *order)
+{
+    bury_begin((uint32_t)order->number);
+    return 0;
+}
+static void join_chain(const struct cut *cut)
+{
+    mate(3);
+    uint32_t dead = mate(3)->member;
+    uint64_t id = handle_of(dead);
+    struct victim supervisor, joiner;
+    victim_prepare(dead);
+    victim_start(&supervisor, NULL, tell, 0);
+    victim_start(&joiner, NULL, join_it, id);
+    victim_falls_asleep(&joiner);
+    for (unsigned i = 0; i < 2; i++) mate_sends_to_sleep(i, join_it, id);
+    proc_kill(mate(3));
+    victim_step(&supervisor, cut->k[0]);
+    victim_kill(&supervisor);
+    if (cut->order & 1) bury_again(supervisor.proc.member);
+    victim_wakes(&joiner, false);
+    victim_step(&joiner, cut->k[1]);
+    victim_kill(&joiner);
+    /* Its own death calls one, who finds the process gone, and calls the other. */
+    if (brood__member_dead(dead))
+        for (unsigned i = 0; i < 2; i++) expect_is(mate_result(i), -SIGKILL);
+    if (!(cut->order & 1)) bury_again(supervisor.proc.member);
+    bury_again(joiner.proc.member);
+    bury_begin(dead); /* the next supervisor finds it gone */
+    for (unsigned i = 0; i < 2; i++) expect_is(mate_result(i), -SIGKILL);
+    bury(dead);
+}
+
+/* A process that has ended is given back; order: 1: the supervisor is through with it before */
+static void free_one(const struct cut *cut)
+{
+    mate(3);
+    uint32_t dead = mate(3)->member;
+    uint64_t id = handle_of(dead);
+    unsigned before = slots_in_use(TABLE_MEMBER) - 1;
+    proc_kill(mate(3));
+    bury_begin(dead);
+    struct victim v;
+    victim_start(&v, NULL, free_it, id);
+    if (cut->order & 1) {
+        while (!brood__repair_member(dead)) continue;
+        atomic_store(&brood__member_at(dead)->repaired, 1);
+    }
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    if (v.ended) expect_is(v.result, 0);
+    struct order order = {.id = id};
+    int again = free_it(&order);
+    expect(again == 0 || again == BROOD_ESTALE);
+    expect(!v.ended || again == BROOD_ESTALE);
+    if (!(cut->order & 1) || brood__member_find(id)) bury(dead);
+    bury(v.proc.member);
+    expect_is(brood_process_is_alive((brood_process){id}), BROOD_ESTALE);
+    expect_is(slots_in_use(TABLE_MEMBER), before);
+}
+
+/* It does not die but stands still in it, while another gives the same back: one of them has done it. */
+static void free_twice(const struct cut *cut)
+{
+    mate(3);
+    uint32_t dead = mate(3)->member;
+    uint64_t id = handle_of(dead);
+    struct order order = {.id = id};
+    unsigned before = slots_in_use(TABLE_MEMBER) - 1;
+    proc_kill(mate(3));
+    bury_begin(dead);
+    struct victim v;
+    victim_start(&v, NULL, free_it, id);
+    victim_step(&v, cut->k[0]);
+    int ours = free_it(&order), its = victim_finish(&v);
+    expect((ours == 0) != (its == 0));
+    expect(ours == 0 || ours == BROOD_ESTALE);
+    expect(its == 0 || its == BROOD_ESTALE);
+    victim_kill(&v);
+    bury(v.proc.member);
+    bury(dead);
+    expect_is(slots_in_use(TABLE_MEMBER), before);
+}
+
+static void look(const struct cut *cut)
+{
+    mate(3);
+    struct victim v;
+    victim_start(&v, NULL, ask, handle_of(mate(3)->member));
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    if (v.ended) expect_is(v.result, 11);
+    bury(v.proc.member);
+}
+
+const struct scene process_scenes[] = {
+    {"process/start", start_one, SCENE_FORKS, 0},
+    {"process/join", join_one, 0, 4},
+    {"process/join-chain", join_chain, SCENE_PAIR, 2},
+    {"process/free", free_one, 0, 2},
+    {"process/free-twice", free_twice, 0, 0},
+    {"process/look", look, 0, 0},
+    {NULL, NULL, 0, 0},
+};

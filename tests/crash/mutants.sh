@@ -7,45 +7,53 @@
 set -u
 root=$1 library=$2 scenes=$3
 shift 3
+only=("$@")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-tried=0
-failed=0
+jobs=${JOBS:-$(nproc)}
 whole=
 
-# mutant NAME FILE SED-SCRIPT SCENE...: made by the script from src/FILE, it must fail in one of the scenes.
-mutant() {
-    local name=$1 file=$2 script=$3 status
+# One mutant, from its text to its end; says so, and leaves a mark in `work` if it lives.
+try() {
+    local name=$1 file=$2 script=$3 own=$work/$1 status
     shift 3
-    [ ${#only[@]} -eq 0 ] || [[ " ${only[*]} " == *" $name "* ]] || return
-    tried=$((tried + 1))
-    sed -E $whole "$script" "$root/src/$file" >"$work/mutant.c"
-    if cmp -s "$work/mutant.c" "$root/src/$file"; then
+    mkdir "$own"
+    sed -E $whole "$script" "$root/src/$file" >"$own/mutant.c"
+    if cmp -s "$own/mutant.c" "$root/src/$file"; then
         echo "mutant $name: the script no longer changes src/$file"
-        failed=$((failed + 1))
+        touch "$own.lives"
         return
     fi
     # An object that defines all that a member of the library does is linked in its place.
     if ! "${CC:-cc}" -std=gnu11 -O2 -g -w -D_GNU_SOURCE -ftls-model=initial-exec -fvisibility=hidden \
-        -I"$root/include" -I"$root/src" -I"$root/src/$(dirname "$file")" -o "$work/kill" "$work/mutant.c" \
+        -I"$root/include" -I"$root/src" -I"$root/src/$(dirname "$file")" -o "$own/kill" "$own/mutant.c" \
         -Wl,--whole-archive "$scenes" -Wl,--no-whole-archive "$library" \
-        -Wl,-z,now -Wl,--build-id -lcbor -pthread 2>"$work/errors"; then
+        -Wl,-z,now -Wl,--build-id -lcbor -pthread 2>"$own/errors"; then
         echo "mutant $name: does not build"
-        head -5 "$work/errors"
-        failed=$((failed + 1))
+        head -5 "$own/errors"
+        touch "$own.lives"
         return
     fi
-    timeout 120 "$work/kill" --stop "$@" >"$work/out" 2>&1
+    timeout 120 "$own/kill" --jobs 1 --stop "$@" >"$own/out" 2>&1
     status=$?
     if [ $status -eq 0 ]; then
-        echo "mutant $name: LIVES through $* ($(tail -n 1 "$work/out"))"
-        failed=$((failed + 1))
+        echo "mutant $name: LIVES through $* ($(tail -n 1 "$own/out"))"
+        touch "$own.lives"
     else
-        echo "mutant $name: killed by$(grep -m 1 -- ' --at ' "$work/out" | sed -E 's/ --at .*\): / (/; s/ --at [0-9,]*: / (/' |
-            cut -c 2-110))"
+        echo "mutant $name: caught by$(grep -m 1 -- ' --at ' "$own/out" |
+            sed -E 's/ --at .*\): / (/; s/ --at [0-9,]*: / (/' | cut -c 2-110))"
     fi
+    rm -rf "$own"
 }
-only=("$@")
+
+# mutant NAME FILE SED-SCRIPT SCENE...: made by the script from src/FILE, it must fail in one of the scenes.
+tried=0
+mutant() {
+    [ ${#only[@]} -eq 0 ] || [[ " ${only[*]} " == *" $1 "* ]] || return
+    tried=$((tried + 1))
+    [ $((tried > jobs)) -eq 0 ] || wait -n
+    try "$@" &
+}
 
 # --- pages and slots
 mutant pages-no-heir arena/pages.c 's/if \(seen & OS_OWNER_DIED\) repair\(\);//' pages/allocate
@@ -62,7 +70,7 @@ mutant two-latches-unlisted os/linux/robust.c '/^void brood__os_robust_link/,/^}
 mutant lock-release-unannounced sync/lock.c 's/brood__os_announce\(low_half\)/brood__os_announce(NULL)/' \
     lock/release-foreign-two-asleep
 mutant lock-acquire-unannounced sync/lock.c \
-    '/^int brood_lock_acquire/,/^}/ s/brood__os_announce\(brood__low_half\(&l->word\)\)/NULL/' lock/acquire-woken lock/chain
+    '/^static inline int acquire/,/^}/ s/brood__os_announce\(brood__low_half\(&l->word\)\)/NULL/' lock/acquire-woken lock/chain
 mutant lock-mark-lost sync/lock.c 's/\(low & OS_WAITERS\) \| slept\)/slept)/' lock/acquire-overtaken
 mutant lock-death-unsaid sync/lock.c 's/OS_OWNER_DIED \| \(LOW/(LOW/' lock/acquire
 mutant lock-garbage-unsaid sync/lock.c '/^static bool scrub/,/^}/ s/retire_word\(.*\);/;/' lock/garbage-reused
@@ -173,5 +181,7 @@ mutant deadline-kills-once pool/fate.c 's/^ *if \(state == TASK_KILLING \|\| sta
 mutant queued-again-unhinted pool/fate.c '/^void brood__task_hint_all/,/^}/ s/== TASK_QUEUED/== TASK_FREE/' fate/again
 mutant again-out-of-turn pool/fate.c 's/&& put_off\(pool, t, seen\)/\&\& (t->attempts_are_lost, 0)/; s/t->attempts_are_lost/t->retries/' fate/again
 
+wait
+failed=$(find "$work" -name '*.lives' | wc -l)
 echo "mutants: $tried points, $failed failures"
-[ $failed -eq 0 ]
+[ "$failed" -eq 0 ]

@@ -15,7 +15,7 @@ enum {
     MOST_TOLD = 12,   /* failures of a scene that are told in full */
     STEPPED = 16,     /* cuts that are reached step by step, wherever that leads */
     STEPPED_WITHIN = 512,
-    STEPPED_CUTS = 500, /* of a call that can't be reached but step by step */
+    STEPPED_CUTS = 300, /* of a call that can't be reached but step by step */
 };
 
 extern const char __executable_start;

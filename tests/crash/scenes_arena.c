@@ -163,6 +163,28 @@ static void slot_claim(const struct cut *cut)
     expect_is(claim_slot(&order), 0);
 }
 
+/* Two want the same slot; order: 1: it is garbage; 2: the first dies before the second goes on */
+static void slot_two(const struct cut *cut)
+{
+    uint64_t kept = make_here(BODY);
+    unmake_here(kept);
+    if (cut->order & 1) next_claim_takes_garbage(TABLE_BUFFER);
+    struct victim a, b;
+    victim_start(&a, NULL, make, 0);
+    victim_start(&b, NULL, make, 0);
+    victim_step(&a, cut->k[0]);
+    if (cut->order & 2) victim_kill(&a);
+    victim_step(&b, cut->k[1]);
+    victim_kill(&b);
+    victim_kill(&a);
+    expect(a.proc.post->order.made == 0 || a.proc.post->order.made != b.proc.post->order.made);
+    bury(a.proc.member);
+    bury(b.proc.member);
+    expect_is(brood__pages_check(), 0);
+    expect_is(slots_in_use(TABLE_BUFFER), 0);
+    unmake_here(make_here(BODY));
+}
+
 /* ------------------------------------------------------------------------------------------------ process table */
 
 static void member_claim(const struct cut *cut)
@@ -237,15 +259,10 @@ static void member_collect(const struct cut *cut)
 }
 
 const struct scene arena_scenes[] = {
-    {"pages/allocate", pages_allocate, 0, 8},
-    {"pages/free", pages_free, 0, 8},
-    {"pages/grow", pages_grow, SCENE_FRESH, 2},
-    {"pages/heir", pages_heir, SCENE_PAIR, 2},
-    {"slot/claim", slot_claim, 0, 0},
-    {"slot/claim-grows", slot_claim, SCENE_FRESH, 0},
-    {"member/claim", member_claim, 0, 0},
-    {"member/abandon", member_abandon, 0, 0},
-    {"member/attach", member_attach, 0, 2},
-    {"member/collect", member_collect, 0, 0},
-    {NULL, NULL, 0, 0},
+    {"pages/allocate", pages_allocate, 0, 8},   {"pages/free", pages_free, 0, 8},
+    {"pages/grow", pages_grow, SCENE_FRESH, 2}, {"pages/heir", pages_heir, SCENE_PAIR, 2},
+    {"slot/claim", slot_claim, 0, 0},           {"slot/claim-grows", slot_claim, SCENE_FRESH, 0},
+    {"slot/two", slot_two, SCENE_PAIR, 4},      {"member/claim", member_claim, 0, 0},
+    {"member/abandon", member_abandon, 0, 0},   {"member/attach", member_attach, 0, 2},
+    {"member/collect", member_collect, 0, 0},   {NULL, NULL, 0, 0},
 };

@@ -40,6 +40,23 @@ static int listen_future(struct order *order)
     return result < 0 ? result : x == 42 ? 0 : WRONG;
 }
 
+/* A map that is waited for in epoll. */
+static int listen_map(struct order *order)
+{
+    uint64_t in[ITEMS], out[ITEMS];
+    brood_report report = {0};
+    brood_map under_way;
+    brood_map_options options = {.chunk = 2};
+    map_fill(in, out);
+    int fd = brood_pool_fd((brood_pool){order->id}), result = fd;
+    if (result >= 0)
+        result = brood_pool_map_async_task((brood_pool){order->id}, &under_way, map_task(), in, out, ITEMS, &options);
+    bool begun = result >= 0;
+    while (result >= 0 && (result = brood_map_wait(under_way, 0, &report)) == BROOD_EAGAIN) result = wait_readable(fd);
+    brood__bell_close(order->id);
+    return begun ? map_judge(order, result, report, out) : result;
+}
+
 static int open_bell(struct order *order)
 {
     int fd = brood_queue_fd((brood_queue){order->id});
@@ -132,6 +149,30 @@ static void answer_listeners(const struct cut *cut)
     for (unsigned i = 0; i < 2; i++) expect_is(mate_result(i), answer);
     if (state == TASK_QUEUED) mate_leaves(2, 1, pool);
     future_gets(pool, serial, answer);
+    pool_ends(pool);
+}
+
+/* The last worker of a map dies; who waits for it in epoll hears of its end, or of what is left. */
+static void map_listener(const struct cut *cut)
+{
+    brood_pool pool = new_pool(true);
+    mate_sends_to_sleep(0, listen_map, pool.id);
+    struct victim v;
+    victim_start(&v, NULL, work, pool.id);
+    takes_seat(pool, 0, &v.proc);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    if (v.asleep) expect(has_heard(0)); /* it has done all there was, and rung */
+    bury(v.proc.member);
+    mates_settle(1);
+    mate_works(1, 0, pool);
+    expect_is(mate_result(0), 0);
+    uint64_t report = mate(0)->post->order.made;
+    unsigned lost = (unsigned)(report >> 16);
+    expect_is(report, REPORT(ITEMS - lost, 0, lost));
+    expect(lost <= 1);
+    for (unsigned i = 0; i < ITEMS; i++) expect(times_run(i) <= 1);
+    workers_leave(pool, 1, 1);
     pool_ends(pool);
 }
 
@@ -243,6 +284,7 @@ const struct scene bell_scenes[] = {
     {"bell/put", put_listeners, 0, 4},
     {"bell/close", close_listener, 0, 2},
     {"bell/answer", answer_listeners, 0, 0},
+    {"bell/map", map_listener, 0, 0},
     {"bell/open", bell_opened, 0, 0},
     {"bell/listener", listener, 0, 2},
     {"bell/listener-woken", listener_woken, 0, 2},

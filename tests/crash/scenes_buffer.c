@@ -228,6 +228,38 @@ static void taken_over(const struct cut *cut)
     closes_with(queue, NULL, NULL, 0);
 }
 
+/* Two at once at a queue with one buffer in it; order: 1, 2: what they do; 4: who is buried first; 8: one by one */
+static void two(const struct cut *cut)
+{
+    brood_queue queue = new_queue(2);
+    bool puts[2] = {cut->order & 1, cut->order & 2};
+    struct order order = {.id = queue.id};
+    expect_is(make(&order), 0);
+    expect_is(put_buffer(&order), 0);
+    struct victim v[2];
+    for (unsigned i = 0; i < 2; i++)
+        victim_start(&v[i], puts[i] ? make : NULL, puts[i] ? put_buffer : get_buffer, queue.id);
+    victim_step(&v[0], cut->k[0]);
+    if (cut->order & 8) victim_kill(&v[0]);
+    victim_step(&v[1], cut->k[1]);
+    victim_kill(&v[1]);
+    if (!(cut->order & 8)) victim_kill(&v[0]);
+    unsigned records = queue_records(queue), least = 1, most = 1;
+    for (unsigned i = 0; i < 2; i++) {
+        least += puts[i] && v[i].ended;
+        most += puts[i];
+        least -= !puts[i] && least > 0;
+        most -= !puts[i] && v[i].ended && v[i].result == 0;
+    }
+    expect(records >= least && records <= most);
+    bury(v[(cut->order & 4) != 0].proc.member);
+    bury(v[(cut->order & 4) == 0].proc.member);
+    expect_is(slots_in_use(TABLE_BUFFER), records);
+    for (unsigned i = 0; i < records; i++) expect(take(queue));
+    expect_is(slots_in_use(TABLE_BUFFER), 0);
+    closes_with(queue, NULL, NULL, 0);
+}
+
 /* The supervisor dies over a buffer on its way; order: 1: it was put, else got. */
 static void repair_cut(const struct cut *cut)
 {
@@ -261,6 +293,7 @@ const struct scene buffer_scenes[] = {
     {"buffer/get-copy", get_copy, 0, 4},
     {"buffer/get-view", get_view, 0, 4},
     {"buffer/taken-over", taken_over, 0, 4},
+    {"buffer/two", two, SCENE_PAIR, 16},
     {"buffer/repair", repair_cut, SCENE_PAIR, 2},
     {NULL, NULL, 0, 0},
 };

@@ -44,6 +44,12 @@ static int apply_one(struct order *order)
     int error = brood_pool_apply_task((brood_pool){order->id}, task_of_tasks(), &x, &result, BROOD_FOREVER, NULL);
     return error < 0 ? error : result == 42 ? 0 : WRONG;
 }
+static int get_timed(struct order *order)
+{
+    uint64_t x = 0;
+    int result = brood_future_get((brood_future){order->id, order->number}, &x, 60 * 1000, NULL);
+    return result < 0 ? result : x == 42 ? 0 : WRONG;
+}
 static int ask(struct order *order)
 {
     pid_t pids[SEATS];
@@ -250,6 +256,30 @@ static void apply(const struct cut *cut)
     pool_ends(pool);
 }
 
+/* Its time is up; order: 1: the answer comes at that moment; another waits behind it, for ever. */
+static void get_late(const struct cut *cut)
+{
+    brood_pool pool = new_pool(false);
+    uint64_t serial = submit_here(pool, false);
+    struct victim v;
+    victim_prepare(serial);
+    victim_start(&v, NULL, get_timed, pool.id);
+    victim_falls_asleep(&v);
+    mate_gets_future(0, pool, serial, true);
+    victim_times_out(&v);
+    if (cut->order & 1) mate_works(1, 0, pool);
+    if (cut->order & 1) mate_leaves(1, 0, pool);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    if (v.ended) expect_is(v.result, cut->order & 1 ? 0 : BROOD_ETIMEDOUT);
+    if (!(cut->order & 1)) mate_works(1, 0, pool);
+    if (!(cut->order & 1)) mate_leaves(1, 0, pool);
+    expect_is(mate_result(0), 0);
+    bury(v.proc.member);
+    future_gets(pool, serial, 0);
+    pool_ends(pool);
+}
+
 static void look(const struct cut *cut)
 {
     brood_pool pool = new_pool(false);
@@ -436,6 +466,7 @@ const struct scene pool_life_scenes[] = {
     {"pool/cancel", cancel, 0, 0},
     {"pool/cancel-twice", cancel, SCENE_PAIR, 2},
     {"pool/apply", apply, 0, 2},
+    {"pool/get-late", get_late, 0, 2},
     {"pool/look", look, 0, 0},
     {"pool/answer-chain", answer_chain, SCENE_PAIR, 2},
     {"pool/submit-chain", submit_chain, SCENE_PAIR, 2},

@@ -115,6 +115,74 @@ static void start_one(const struct cut *cut)
     expect_is(slots_in_use(TABLE_MEMBER), before);
 }
 
+/*
+ * A mate is the supervisor that is asked for a start and the child that it forks, until order.number says that there
+ * is no more to come.  order.made: CHILD_RAN when it was told to go, CHILD_LEFT when it had to leave; 0: no child.
+ */
+enum { CHILD_RAN = 1, CHILD_LEFT };
+
+static int be_asked(struct order *order)
+{
+    int connection = -1, channel = -1, fds[OS_MAX_FDS];
+    pid_t peer;
+    while (brood__os_accept(brood__self->listener, &connection, &peer) < 0) {
+        if (*(volatile uint64_t *)&order->number) return 0;
+        brood__os_nap(20 * 1000);
+    }
+    int64_t deadline = brood__os_deadline(2000);
+    struct request request = {0};
+    size_t count = 1;
+    if (brood__os_receive(connection, &request, sizeof request, &channel, &count, deadline) != sizeof request)
+        count = 0;
+    close(connection);
+    if (count == 0 || request.kind != REQUEST_START) return count == 0 ? 0 : NO_RESULT;
+    struct hello hello = {0};
+    char bytes[8192];
+    count = OS_MAX_FDS;
+    bool well = brood__os_receive(channel, &hello, sizeof hello, fds, &count, deadline) == sizeof hello;
+    for (size_t i = 0; well && i < count; i++) close(fds[i]);
+    well = well && hello.size <= sizeof bytes && brood__os_read_all(channel, bytes, (size_t)hello.size, deadline) >= 0;
+    struct self was = *brood__self;
+    well = well && brood__member_attach(hello.member, hello.generation);
+    *brood__self = was;
+    if (well) {
+        brood__report_send(channel, 0, 0, 0, NULL);
+        order->made = brood__go_await(channel) ? CHILD_RAN : CHILD_LEFT;
+    }
+    close(channel);
+    return 0;
+}
+
+static int start_elsewhere(struct order *order)
+{
+    brood_process process = {0};
+    brood_process_options options = {.name = "rest", .method = BROOD_START_FORKSERVER, .directory = "/"};
+    int result = brood_process_start_task(&process, &options, BROOD_TASK_OF(rest), NULL);
+    order->made = process.id;
+    return result;
+}
+
+static void start_asked(const struct cut *cut)
+{
+    mate(0)->post->order.number = 0;
+    unsigned before = slots_in_use(TABLE_MEMBER);
+    mate_do(0, be_asked, 0);
+    struct victim v;
+    victim_start(&v, short_environment, start_elsewhere, 0);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    *(volatile uint64_t *)&mate(0)->post->order.number = 1;
+    expect_is(mate_result(0), 0);
+    uint64_t made = mate(0)->post->order.made;
+    if (v.ended) expect(v.result == 0 && made == CHILD_RAN);
+    requests(REQUEST_START);
+    uint32_t child = child_of(v.proc.member);
+    expect((child != 0) == (made != 0));
+    bury(v.proc.member);
+    if (child) bury(child);
+    expect_is(slots_in_use(TABLE_MEMBER), before);
+}
+
 /* ---------------------------------------------------------------------------------------------------- join and free */
 
 static uint64_t handle_of(uint32_t member)
@@ -248,6 +316,7 @@ static void look(const struct cut *cut)
 
 const struct scene process_scenes[] = {
     {"process/start", start_one, SCENE_FORKS, 0},
+    {"process/start-asked", start_asked, 0, 0},
     {"process/join", join_one, 0, 4},
     {"process/join-chain", join_chain, SCENE_PAIR, 2},
     {"process/free", free_one, 0, 2},

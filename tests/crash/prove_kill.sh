@@ -1,0 +1,18 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# The proof of the first promise: all scenes, then the mutants that they must catch.
+# prove_kill.sh KILL SOURCE_ROOT LIBRARY SCENES   (a program, and for the mutants: see mutants.sh)
+# Its last line is "kill: N points, F failures, C of M mutants caught".
+here=$(dirname "$0")
+kill=$1
+shift
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+"$kill" | tee "$log"
+killed=${PIPESTATUS[0]}
+points=$(sed -n 's/^kill: \([0-9]* points, [0-9]* failures\)$/\1/p' "$log")
+"$here/mutants.sh" "$@" | tee "$log"
+caught=${PIPESTATUS[0]}
+read -r tried lived < <(sed -n 's/^mutants: \([0-9]*\) points, \([0-9]*\) failures$/\1 \2/p' "$log")
+echo "kill: ${points:-0 points, 1 failures}, $((${tried:-0} - ${lived:-0})) of ${tried:-0} mutants caught"
+[ "$killed" -eq 0 ] && [ "$caught" -eq 0 ]

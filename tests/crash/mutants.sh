@@ -152,10 +152,12 @@ mutant task-buffers-unsettled pool/supervise.c 's/^ *settle_buffers\(dead\);//' 
 mutant task-place-emptied-first pool/pool.c \
     's/bool ours = brood__buffer_seize\(id\);.*$/*(volatile uint64_t *)place = 0; bool ours = brood__buffer_seize(id);/' \
     pool/free-future
-mutant task-cancelled-before-why pool/task.c \
-    '/^void brood__task_cancel_all/,/^}/ { s/^ *t->code = code;//; s/if \(step\(t, mine, TASK_DONE, 0\)\)/if (step(t, mine, TASK_DONE, 0) \&\& (t->code = code))/ }' \
-    pool/cancel
-mutant task-cancel-forgets-its-own pool/task.c 's/bool ours = TASK_STATE.*;/bool ours = false;/' pool/cancel
+mutant task-lost-before-why pool/fate.c \
+    '/^static void lose/,/^}/ { s/^    t->code = death->code;//; s/(if \(task_swap\(t, &seen, TASK_WORD.*TASK_DONE.*\))\)$/\1 \&\& (t->code = death->code))/ }' \
+    pool/repair-lost
+mutant map-lost-in-place pool/map.c \
+    '/^static void lose/,/^}/ s/struct chunk_record \*r = other_record\(c, seen\);/struct chunk_record *r = \&c->record[CHUNK_RECORD(seen)]; c->record[!CHUNK_RECORD(seen)] = *r;/' \
+    pool/repair-lost
 mutant pool-joiner-no-relay pool/pool.c 's/^ *if \(error == 0 && atomic_load\(&p->gone.word\)\).*$//' pool/join-chain
 mutant map-claim-unnamed pool/map.c \
     's/CHUNK_WORD\(CHUNK_RUNNING, CHUNK_RECORD\(seen\), brood__self->member\)/CHUNK_WORD(CHUNK_RUNNING, CHUNK_RECORD(seen), 0)/' \

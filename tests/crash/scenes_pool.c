@@ -302,6 +302,40 @@ static void map_two(const struct cut *cut)
     pool_ends(pool);
 }
 
+/* The supervisor dies anywhere in what it makes of a worker that died in its first task (order: 1: item). */
+static void repair_lost(const struct cut *cut)
+{
+    bool maps = cut->order & 1;
+    brood_pool pool = new_pool(maps);
+    uint64_t serial = maps ? 0 : submit_here(pool, false);
+    struct victim supervisor, worker;
+    victim_start(&supervisor, NULL, supervise, 0);
+    victim_start(&worker, NULL, work, pool.id);
+    takes_seat(pool, 0, &worker.proc);
+    if (maps)
+        mate_sends_to_sleep(1, map, pool.id);
+    else
+        mate_gets_future(1, pool, serial, true);
+    victim_until(&worker, times_run_is, 1);
+    victim_kill(&worker);
+    bury_begin(worker.proc.member);
+    supervisor.proc.post->order.number = worker.proc.member;
+    victim_step(&supervisor, cut->k[0]);
+    victim_kill(&supervisor);
+    bury_again(supervisor.proc.member);
+    bury_again(worker.proc.member);
+    if (maps) {
+        mate_works(0, 0, pool);
+        map_is_right(1, 1);
+        expect_is(mate(1)->post->order.made, REPORT(ITEMS - 1, 0, 1));
+        workers_leave(pool, 0, 1);
+    } else {
+        expect_is(mate_result(1), BROOD_ELOST);
+        future_gets(pool, serial, BROOD_ELOST);
+    }
+    pool_ends(pool);
+}
+
 const struct scene pool_scenes[] = {
     {"pool/submit", cut_submit, 0, 4},
     {"pool/free-future", cut_free, 0, 7},
@@ -309,6 +343,7 @@ const struct scene pool_scenes[] = {
     {"pool/worker-woken", worker_woken, 0, 2},
     {"pool/waiter", waiter, 0, 2},
     {"pool/repair", repair_cut, SCENE_PAIR, 2},
+    {"pool/repair-lost", repair_lost, 0, 2},
     {"pool/map-caller", map_caller, 0, 2},
     {"pool/map-worker", map_worker, 0, 2},
     {"pool/map-two-workers", map_two, SCENE_PAIR, 4},

@@ -38,6 +38,10 @@ static int free_pool(struct order *order)
 {
     return brood_pool_free((brood_pool){order->id});
 }
+static int drain_pool(struct order *order)
+{
+    return brood_pool_drain((brood_pool){order->id}, 0, 0);
+}
 static int apply_one(struct order *order)
 {
     uint64_t x = 21, result = 0;
@@ -144,6 +148,36 @@ static void join(const struct cut *cut)
     if (!(cut->order & 1)) supervisor_manages();
     expect_is(mate_result(0), 0);
     bury(v.proc.member);
+    pool_ends(pool);
+}
+
+/* It gives what is under way no time; order: 1: from where nothing is left of it.  A task is open, and a map. */
+static void drain(const struct cut *cut)
+{
+    brood_pool pool = new_pool(true);
+    uint64_t serial = submit_here(pool, false);
+    mate_gets_future(0, pool, serial, true);
+    mate_sends_to_sleep(1, map, pool.id);
+    struct victim v;
+    victim_start(&v, NULL, drain_pool, pool.id);
+    if (cut->order & 1) {
+        victim_falls_asleep(&v);
+        requests(REQUEST_POOL);
+        supervisor_manages();
+        victim_wakes(&v, true);
+    }
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    requests(REQUEST_POOL);
+    if (v.ended) expect(v.result == BROOD_ECANCELED && state_of(pool) == POOL_TERMINATED);
+    bury(v.proc.member);
+    expect_is(brood_pool_terminate(pool), 0); /* by its owner, wherever that one has come to */
+    requests(REQUEST_POOL);
+    supervisor_manages();
+    expect_is(mate_result(0), BROOD_ECANCELED);
+    expect_is(mate_result(1), BROOD_ECANCELED);
+    expect_is(brood_pool_join(pool, 0), 0);
+    future_gets(pool, serial, BROOD_ECANCELED);
     pool_ends(pool);
 }
 
@@ -461,6 +495,7 @@ const struct scene pool_life_scenes[] = {
     {"pool/new", new_one, 0, 0},
     {"pool/shut", shut, 0, 4},
     {"pool/join", join, 0, 2},
+    {"pool/drain", drain, 0, 2},
     {"pool/join-chain", join_chain, SCENE_PAIR, 0},
     {"pool/free", free_one, 0, 2},
     {"pool/cancel", cancel, 0, 0},

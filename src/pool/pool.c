@@ -97,7 +97,7 @@ void brood__pool_wake(struct pool_shm *pool, int n)
 {
     /* The work is committed before the look; pairs with the fence in rest() (worker.c). */
     atomic_thread_fence(memory_order_seq_cst);
-    if (!*(volatile uint32_t *)&pool->idle.flags[MONITOR_ASLEEP]) return;
+    if (!atomic_load_explicit(brood__monitor_asleep(&pool->idle), memory_order_relaxed)) return;
     if (brood__self->supervisor) { /* which takes no latch; its caller rings again if it must */
         brood__monitor_ring(&pool->idle);
         return;

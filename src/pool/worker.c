@@ -55,7 +55,7 @@ static void rest(struct pool_shm *pool, uint64_t pool_id, struct seat_shm *seat)
     }
     void *announced;
     if (brood__monitor_enter(&pool->idle, &announced) < 0) return;
-    pool->idle.flags[MONITOR_ASLEEP] = 1;
+    atomic_store_explicit(brood__monitor_asleep(&pool->idle), 1u, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst); /* marked before the look; pairs with the fence in brood__pool_wake */
     bool something = leave(pool, pool_id, seat) || brood__map_ready(pool, seat) || brood__task_queued(pool);
     if (something)

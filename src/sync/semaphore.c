@@ -215,7 +215,7 @@ static bool repair(struct semaphore_shm *s, uint32_t dead)
         brood__os_announce(announced);
         return false;
     }
-    if (seen & OS_OWNER_DIED) s->monitor.flags[MONITOR_ASLEEP] = s->monitor.flags[MONITOR_BATON] = 1;
+    if (seen & OS_OWNER_DIED) brood__monitor_inherit(&s->monitor);
     uint32_t returned = 0;
     if (s->slot.body && SLOT_STATE(atomic_load(&s->slot.word)) == SLOT_LIVE) {
         for (uint32_t i = 0; i < ENTRIES; i++) {

@@ -11,18 +11,25 @@ int64_t brood__tick_ns = (int64_t)1000 * 1000 * 1000;
 void (*brood__on_tick)(void);
 _Atomic uint64_t brood__ticks;
 
-int brood__sleep(os_word *word, uint32_t expected, int64_t deadline, uint64_t waits_for)
+int brood__sleep_both(os_word *word, uint32_t expected, os_word *also, uint32_t its, int64_t deadline,
+                      uint64_t waits_for)
 {
     int64_t tick = brood__os_now() + brood__tick_ns, until = deadline < tick ? deadline : tick;
     bool listed = brood__self->member != 0;
     if (listed) atomic_store_explicit(&brood__me()->waits_for, waits_for, memory_order_relaxed);
-    int result = brood__os_futex_wait(word, expected, until);
+    int result = also ? brood__os_futex_wait_both(word, expected, also, its, until)
+                      : brood__os_futex_wait(word, expected, until);
     if (listed) atomic_store_explicit(&brood__me()->waits_for, 0, memory_order_relaxed);
     if (result != -ETIMEDOUT) return 0;
     if (until == deadline) return -ETIMEDOUT;
     atomic_fetch_add_explicit(&brood__ticks, 1, memory_order_relaxed);
     if (brood__on_tick) brood__on_tick();
     return 0;
+}
+
+int brood__sleep(os_word *word, uint32_t expected, int64_t deadline, uint64_t waits_for)
+{
+    return brood__sleep_both(word, expected, NULL, 0, deadline, waits_for);
 }
 
 int brood__monitor_enter(struct latch_shm *latch, void **announced)
@@ -34,36 +41,56 @@ int brood__monitor_enter(struct latch_shm *latch, void **announced)
         brood__os_announce(*announced);
         return BROOD_EDEADLK;
     }
-    latch->flags[MONITOR_ASLEEP] = 1;
-    latch->flags[MONITOR_BATON] = 1;
+    brood__monitor_inherit(latch);
     return 1;
 }
 
-/* Wakes under the latch: a would-be sleeper that is not asleep yet finds the word changed, and looks again. */
-static void wake_some(struct latch_shm *latch, int wake, bool ready)
+/* Fewer were asleep than were to be woken: say so, if nobody has gone to sleep or woken since, and if we get in. */
+static void note_nobody(struct latch_shm *latch, int woken)
+{
+    uint32_t seen = atomic_load_explicit(&latch->word, memory_order_relaxed);
+    if (seen != 0 && seen != OS_WAITERS) return; /* of a dead holder there would be something to repair */
+    if (!atomic_compare_exchange_strong_explicit(&latch->word, &seen, brood__os_robust.tid | OS_WAITERS,
+                                                 memory_order_acquire, memory_order_relaxed))
+        return;
+    if (latch->flags[MONITOR_WAKER] == brood__os_robust.tid) {
+        atomic_store_explicit(brood__monitor_asleep(latch), 0u, memory_order_relaxed);
+        if (woken == 0) latch->flags[MONITOR_BATON] = 0;
+    }
+    brood__latch_release(&latch->word, seen);
+}
+
+static void leave_and_wake(struct latch_shm *latch, int wake, bool ready)
 {
     if (latch->flags[MONITOR_BATON]) {
         if (!ready) latch->flags[MONITOR_BATON] = 0;
         if (ready && wake == 0) wake = 1;
     }
-    if (wake == 0 || !latch->flags[MONITOR_ASLEEP]) return;
-    latch->flags[MONITOR_BATON] = 1;
+    bool wakes = wake > 0 && latch->flags[MONITOR_ASLEEP];
+    if (wakes) {
+        latch->flags[MONITOR_BATON] = 1;
+        latch->flags[MONITOR_WAKER] = brood__os_robust.tid;
+    }
+    brood__latch_release(&latch->word, 0);
+    if (!wakes) return;
     int woken = brood__os_futex_wake(&latch->word, wake);
-    if (woken < wake) latch->flags[MONITOR_ASLEEP] = 0;
-    if (woken == 0) latch->flags[MONITOR_BATON] = 0;
+    if (woken < wake) note_nobody(latch, woken);
 }
 
 void brood__monitor_leave(struct latch_shm *latch, void *announced, int wake, bool ready)
 {
-    if (__builtin_expect(latch->flags[MONITOR_ASLEEP] | latch->flags[MONITOR_BATON], 0)) wake_some(latch, wake, ready);
-    brood__latch_release(&latch->word, 0);
+    if (__builtin_expect(latch->flags[MONITOR_ASLEEP] | latch->flags[MONITOR_BATON], 0))
+        leave_and_wake(latch, wake, ready);
+    else
+        brood__latch_release(&latch->word, 0);
     brood__os_announce(announced);
 }
 
 int brood__monitor_sleep(struct latch_shm *latch, int64_t deadline, uint64_t waits_for)
 {
     latch->flags[MONITOR_BATON] = 0; /* who sleeps has looked, and the state suits nobody like it */
-    latch->flags[MONITOR_ASLEEP] = 1;
+    atomic_store_explicit(brood__monitor_asleep(latch), 1u, memory_order_relaxed);
+    latch->flags[MONITOR_WAKER] = 0;
     brood__latch_release(&latch->word, OS_WAITERS);
     return brood__sleep(&latch->word, OS_WAITERS, deadline, waits_for);
 }

@@ -18,6 +18,9 @@
  * is alive; in normal life it never finds other work.
  */
 int brood__sleep(os_word *word, uint32_t expected, int64_t deadline, uint64_t waits_for);
+/* Likewise while *also == its, too, at the moment of falling asleep (os/os.h). */
+int brood__sleep_both(os_word *word, uint32_t expected, os_word *also, uint32_t its, int64_t deadline,
+                      uint64_t waits_for);
 extern void (*brood__on_tick)(void);
 extern int64_t brood__tick_ns;        /* its length; tests that no sleep may need it make it endless */
 extern _Atomic uint64_t brood__ticks; /* how often a tick ended a sleep of this process; for tests */
@@ -44,11 +47,30 @@ static inline int brood__not_now(int timeout)
  *   flags[MONITOR_BATON]   a wake-up was given and the woken has not been here since: if it died on its way while
  *                          another held the latch, the kernel woke nobody; so whoever leaves with the baton set, while
  *                          the state would suit a sleeper, wakes one more, else clears it
+ *   flags[MONITOR_WAKER]   the thread that gave the last wake-up; 0 once somebody has gone to sleep since
  *
- * Both are guarded by the latch; an heir sets both, which costs a needless system call at most.  If a process dies
- * inside, the kernel frees the latch and wakes one sleeper, who is the heir or finds one.
+ * All are guarded by the latch; an heir sets the first two, which costs a needless system call at most.  If a process
+ * dies inside, the kernel frees the latch and wakes one sleeper, who is the heir or finds one.
+ *
+ * A wake-up is given after the release, the word still announced: were the latch still held when the woken one dies,
+ * the kernel would wake nobody for it, and its holder could be the last to come by.  Who was only about to sleep finds
+ * the word changed, and looks again.
  */
-enum { MONITOR_ASLEEP, MONITOR_BATON, MONITOR_FLAGS };
+enum { MONITOR_ASLEEP, MONITOR_BATON, MONITOR_WAKER, MONITOR_FLAGS };
+
+/* MONITOR_ASLEEP for those who look or mark without regard to the latch; what orders the look is their own affair. */
+static inline os_word *brood__monitor_asleep(struct latch_shm *latch)
+{
+    return (os_word *)(void *)&latch->flags[MONITOR_ASLEEP];
+}
+
+/* As the heir of a dead holder: anybody may be asleep, and any wake-up may have been lost. */
+static inline void brood__monitor_inherit(struct latch_shm *latch)
+{
+    atomic_store_explicit(brood__monitor_asleep(latch), 1u, memory_order_relaxed);
+    latch->flags[MONITOR_BATON] = 1;
+    latch->flags[MONITOR_WAKER] = 0;
+}
 
 /* Enter; *announced is for leave.  0; 1: as the heir of a dead holder: repair the state; BROOD_EDEADLK: a signal handler
    that interrupted this very thread inside. */

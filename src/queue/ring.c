@@ -181,6 +181,7 @@ static void repair_put(struct queue_shm *q)
 {
     q->put.flags[SIDE_PEER] = 1;
     q->put.flags[SIDE_BATON] = 1;
+    q->put.flags[SIDE_WAKER] = 0;
     ASLEEP_MIXED(q) = 1;
     uint64_t tail = PUT_TAIL(q);
     uint32_t sequence = PUT_SEQUENCE(q);
@@ -211,6 +212,7 @@ static void repair_get(struct queue_shm *q)
 {
     q->get.flags[SIDE_PEER] = 1;
     q->get.flags[SIDE_BATON] = 1;
+    q->get.flags[SIDE_WAKER] = 0;
     uint64_t head = atomic_load_explicit(&q->head, memory_order_relaxed);
     if (empty(q, head)) return;
     struct record record;
@@ -262,7 +264,10 @@ static int lock_both(struct queue_shm *q, bool have_put)
  */
 static int release_first(struct latch_shm *side, int n)
 {
-    if (n) side->flags[SIDE_BATON] = 1;
+    if (n) {
+        side->flags[SIDE_BATON] = 1;
+        side->flags[SIDE_WAKER] = 0;
+    }
     brood__os_announce(side);
     brood__os_robust_unlink(side);
     brood__latch_release(&side->word, 0);
@@ -276,12 +281,34 @@ static void release_last(struct latch_shm *side, uint32_t free_value)
 }
 
 /*
- * Our own side is held and has the baton: pass it on if there is more to do for our class; who leaves a closed or freed
- * queue always passes it on, for so do all others.
+ * The baton of our own side, which is held: passed on if there is more to do for our class, else gone; who leaves a
+ * closed or freed queue always passes it on, for so do all others.  To pass it is to wake one more, after the release
+ * and with the word announced: were it held when the woken one dies, the kernel would wake nobody for it.
  */
-static void pass_baton(struct latch_shm *side, bool more)
+static bool passes_baton(struct latch_shm *side, bool more)
 {
-    side->flags[SIDE_BATON] = more && brood__os_futex_wake(&side->word, 1) > 0;
+    if (!side->flags[SIDE_BATON]) return false;
+    side->flags[SIDE_BATON] = more;
+    side->flags[SIDE_WAKER] = brood__os_robust.tid;
+    return more;
+}
+static void pass_baton(struct latch_shm *side)
+{
+    if (brood__os_futex_wake(&side->word, 1) > 0) return;
+    uint32_t seen = atomic_load_explicit(&side->word, memory_order_relaxed);
+    if (seen != 0 && seen != OS_WAITERS) return; /* whoever holds it has the baton; a dead holder's heir as well */
+    if (!atomic_compare_exchange_strong_explicit(&side->word, &seen, brood__os_robust.tid | OS_WAITERS,
+                                                 memory_order_acquire, memory_order_relaxed))
+        return;
+    if (side->flags[SIDE_WAKER] == brood__os_robust.tid) side->flags[SIDE_BATON] = 0; /* nobody was asleep */
+    brood__latch_release(&side->word, seen);
+}
+/* Release our own side, which is the only one held, and announced. */
+static void leave_side(struct latch_shm *side, bool more)
+{
+    bool passes = passes_baton(side, more);
+    brood__latch_release(&side->word, 0);
+    if (passes) pass_baton(side);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- put */
@@ -322,19 +349,21 @@ static int put_slow(struct queue_shm *q, uint64_t id, const struct source *sourc
     if (result == 0 && atomic_load_explicit(&q->closed, memory_order_relaxed)) result = BROOD_ECLOSED;
     if (result == 0) result = (int)put_some(q, id, source);
     if (result > 0) {
-        if (q->put.flags[SIDE_BATON]) pass_baton(&q->put, room_for_first(q, source));
+        bool passes = q->put.flags[SIDE_BATON] && passes_baton(&q->put, room_for_first(q, source));
         int woken = release_first(&q->get, q->put.flags[SIDE_PEER] ? result : 0);
         if (woken == 0) q->put.flags[SIDE_PEER] = 0;
         release_last(&q->put, 0);
+        if (passes) pass_baton(&q->put);
         return result;
     }
     /* No room, or no more: if consumers sleep although there is something, this is one more chance to wake one. */
     bool sleep = result == 0 && deadline != 0 && !*late, more = result == 0 && !empty(q, atomic_load(&q->head));
-    if (q->put.flags[SIDE_BATON]) pass_baton(&q->put, result < 0);
+    bool passes = passes_baton(&q->put, result < 0);
     if (sleep) note_sleeper(q, source);
     int woken = release_first(&q->get, q->put.flags[SIDE_PEER] && more);
     if (woken == 0 && more) q->put.flags[SIDE_PEER] = 0;
     release_last(&q->put, sleep ? OS_WAITERS : 0);
+    if (passes) pass_baton(&q->put);
     if (result < 0) return result;
     if (!sleep) return BROOD_EAGAIN;
     *late = brood__sleep(&q->put.word, OS_WAITERS, deadline, id) < 0;
@@ -361,8 +390,7 @@ static int put(struct queue_shm *q, uint64_t id, const struct source *source, in
         result = refused(q, id);
         if (result == 0 && atomic_load_explicit(&q->closed, memory_order_relaxed)) result = BROOD_ECLOSED;
         if (__builtin_expect(result < 0, 0)) {
-            if (q->put.flags[SIDE_BATON]) pass_baton(&q->put, true);
-            brood__latch_release(&q->put.word, 0);
+            leave_side(&q->put, true);
             return result;
         }
         if (__builtin_expect(q->put.flags[SIDE_PEER], 0)) {
@@ -372,8 +400,10 @@ static int put(struct queue_shm *q, uint64_t id, const struct source *source, in
         }
         size_t n = put_some(q, id, source);
         if (n) {
-            if (__builtin_expect(q->put.flags[SIDE_BATON], 0)) pass_baton(&q->put, room_for_first(q, source));
-            brood__latch_release(&q->put.word, 0);
+            if (__builtin_expect(q->put.flags[SIDE_BATON], 0))
+                leave_side(&q->put, room_for_first(q, source));
+            else
+                brood__latch_release(&q->put.word, 0);
             return (int)n;
         }
         q->put.flags[SIDE_BATON] = 0;
@@ -409,10 +439,11 @@ static int get_slow(struct queue_shm *q, uint64_t id, struct sink *sink, int64_t
     bool more = gone || closed || !empty(q, atomic_load(&q->head));
     if (result == 0 && closed) result = BROOD_ECLOSED;
     if (result != 0) {
-        if (q->get.flags[SIDE_BATON]) pass_baton(&q->get, more);
+        bool passes = passes_baton(&q->get, more);
         int woken = release_first(&q->put, result > 0 ? wakes_for(q, result) : 0);
         if (woken == 0 && result > 0) q->get.flags[SIDE_PEER] = 0;
         release_last(&q->get, 0);
+        if (passes) pass_baton(&q->get);
         return result;
     }
     bool sleep = deadline != 0 && !*late;
@@ -446,8 +477,10 @@ static int get(struct queue_shm *q, uint64_t id, struct sink *sink, int64_t dead
         uint64_t head = atomic_load_explicit(&q->head, memory_order_relaxed), ring = q->slot.body;
         bool producers_asleep = q->get.flags[SIDE_PEER];
         if (result == 0 && !producers_asleep) result = get_some(q, id, sink);
-        if (q->get.flags[SIDE_BATON]) pass_baton(&q->get, gone || closed || !empty(q, atomic_load(&q->head)));
-        brood__latch_release(&q->get.word, 0);
+        if (__builtin_expect(q->get.flags[SIDE_BATON], 0))
+            leave_side(&q->get, gone || closed || !empty(q, atomic_load_explicit(&q->head, memory_order_relaxed)));
+        else
+            brood__latch_release(&q->get.word, 0);
         if (result != 0) return result;
         if (!producers_asleep) {
             if (deadline == 0 && !closed) return BROOD_EAGAIN;
@@ -488,6 +521,7 @@ void brood__ring_leave(struct queue_shm *q, void *announced)
 {
     q->put.flags[SIDE_PEER] = q->get.flags[SIDE_PEER] = 1; /* counts may be wrong now; costs a call at most */
     q->put.flags[SIDE_BATON] = 1;
+    q->put.flags[SIDE_WAKER] = 0;
     release_first(&q->get, INT_MAX);
     release_last(&q->put, 0);
     brood__os_futex_wake(&q->put.word, INT_MAX);

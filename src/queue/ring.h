@@ -21,7 +21,7 @@
  *
  * Who sleeps: consumers on the get side's word, producers on the put side's.  `peer` in a side says that the OTHER
  * class may be asleep; `baton` that a wake-up of ITS OWN class was given and the woken has not been here since (see
- * monitor, sync/wait.h: same meaning).  To sleep, or to wake, a process holds both latches, put side first; the wake-up
+ * monitor, sync/wait.h: same meaning); `waker` is the thread that passed it last.  To sleep, or to wake, a process holds both latches, put side first; the wake-up
  * itself comes after the woken side's release, with that word announced and the other side still held, so that how
  * many woke can be noted in `peer` under its latch, and one who is only about to sleep finds the word changed.
  * Producers asleep with messages of different sizes are not alike: room for one is none for another, and the one that
@@ -33,7 +33,7 @@
 
 #include "arena/arena.h"
 
-enum { SIDE_PEER, SIDE_BATON };
+enum { SIDE_PEER, SIDE_BATON, SIDE_WAKER = 4 };
 
 struct queue_shm {
     struct slot_shm slot;

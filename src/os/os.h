@@ -77,6 +77,12 @@ typedef _Atomic uint32_t os_word;
  * -EINTR: a signal handler ran.
  */
 int brood__os_futex_wait(os_word *word, uint32_t expected, int64_t deadline);
+/*
+ * Likewise while both are as expected; wake-ups come on `word` alone, and what changes in `also` need not wake anybody: it is
+ * compared at the moment of falling asleep, so that `word` may return to an old value.  A kernel older than Linux 5.16
+ * compares it just before that moment instead.
+ */
+int brood__os_futex_wait_both(os_word *word, uint32_t expected, os_word *also, uint32_t its, int64_t deadline);
 /* Wake at most n sleepers; returns how many were asleep (0 on any error). */
 int brood__os_futex_wake(os_word *word, int n);
 /* In one system call: store 0 and wake all sleepers.  Nothing can happen between the two. */

@@ -9,6 +9,7 @@
 #include <limits.h>
 
 #define LOW(word) ((uint32_t)(word))
+#define HIGH(word) ((uint32_t)((word) >> 32))
 #define SETS(word) ((uint32_t)((word) >> 32 & 0xfff))
 #define TAG(word) ((uint32_t)((word) >> 44))
 #define WORD(tag, sets, low) ((uint64_t)((tag)&0xfffff) << 44 | (uint64_t)((sets)&0xfff) << 32 | (uint64_t)(low))
@@ -134,7 +135,9 @@ static int wait_for_it(struct event_shm *e, brood_event event, int timeout)
             continue;
         }
         if (!(LOW(seen) & OS_WAITERS) && !swap(e, &seen, seen | OS_WAITERS)) continue;
-        late = brood__sleep(brood__low_half(&e->word), OS_WAITERS, deadline, event.id) < 0;
+        /* Between the mark and the sleep it may be set and cleared, and marked by another: the low half is as it was. */
+        late = brood__sleep_both(brood__low_half(&e->word), OS_WAITERS, brood__high_half(&e->word), HIGH(seen),
+                                 deadline, event.id) < 0;
     }
 }
 

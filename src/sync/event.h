@@ -3,7 +3,8 @@
  * sync/event.h - a flag that members wait for.
  *
  * word: generation:20 | sets:12 | low:32, and sleepers sleep on the low half: EVENT_SET, and OS_WAITERS, which means
- * "someone may be asleep" while not set and "wake-ups are owed" while set.
+ * "someone may be asleep" while not set and "wake-ups are owed" while set.  They fall asleep only while the high half is
+ * what it was as well: the low half may have been set, cleared and marked by another since.
  * Who writes: anyone, by compare-and-swap.  If a process dies here: a setter between its swap and its wake-ups has the
  * word announced with owner part 0: the kernel wakes one sleeper, which finds the debt still marked and wakes all; if
  * that one dies first, it has the word announced too, and so on.  `sets` counts, so that who slept through set and

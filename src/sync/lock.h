@@ -51,6 +51,11 @@ int brood__lock_acquire(brood_lock lock, int timeout, struct circle *circle);
  */
 bool brood__lock_look(uint64_t id, uint64_t *word, uint32_t *holder);
 
+static inline os_word *brood__high_half(_Atomic uint64_t *word)
+{
+    return brood__low_half(word) + 1;
+}
+
 /* Repairs after the death of a member (process/repair.h). */
 bool brood__lock_repair(uint32_t dead);
 void brood__lock_ring_all(void);

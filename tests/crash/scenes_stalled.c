@@ -6,6 +6,7 @@
 #include "arena/member.h"
 #include "process/repair.h"
 #include "scenes_queue.h"
+#include "sync/event.h"
 #include "sync/lock.h"
 #include "sync/semaphore.h"
 
@@ -232,6 +233,33 @@ static void semaphore_owner_dies(const struct cut *cut)
 static void event_owner_dies(const struct cut *cut)
 {
     owner_dies(cut, event_make, event_wait);
+}
+
+/*
+ * The waiter has set its mark, and before it sleeps the event is set, cleared, and marked by another: it was set while
+ * the first one waited, so that one sleeps no more.
+ */
+static void event_pulsed(const struct cut *cut)
+{
+    brood_event event = {0};
+    expect_is(brood_event_new(&event), 0);
+    struct event_shm *e = brood__slot_find(TABLE_EVENT, event.id);
+    struct victim v;
+    victim_start(&v, NULL, event_wait, event.id);
+    victim_step(&v, cut->k[0]);
+    bool marked = (uint32_t)atomic_load(&e->word) & OS_WAITERS;
+    expect_is(brood_event_set(event), 0);
+    if (marked) {
+        expect_is(brood_event_clear(event), 0);
+        mate_sends_to_sleep(0, event_wait, event.id);
+        expect_is(victim_finish(&v), 0);
+        expect_is(brood_event_set(event), 0);
+        expect_is(mate_result(0), 0);
+    } else {
+        expect_is(victim_finish(&v), 0);
+    }
+    expect_is(brood_event_free(event), 0);
+    ends(&v);
 }
 static void queue_owner_dies(const struct cut *cut)
 {
@@ -475,6 +503,7 @@ const struct scene stalled_scenes[] = {
     {"stalled/lock-owner-dies", lock_owner_dies, 0, 0},
     {"stalled/semaphore-owner-dies", semaphore_owner_dies, 0, 0},
     {"stalled/event-owner-dies", event_owner_dies, 0, 0},
+    {"stalled/event-pulsed", event_pulsed, 0, 0},
     {"stalled/queue-owner-dies", queue_owner_dies, 0, 0},
     {"stalled/semaphore-acquire", semaphore_while_released, 0, 4},
     {"stalled/semaphore-two", semaphore_two, SCENE_PAIR, 2},

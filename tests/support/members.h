@@ -85,7 +85,7 @@ static inline bool members_in_futex(pid_t pid, pid_t tid)
     if (fd < 0) return false;
     ssize_t n = read(fd, text, sizeof text - 1);
     close(fd);
-    return n > 0 && text[0] != 'r' && atol(text) == SYS_futex;
+    return n > 0 && text[0] != 'r' && (atol(text) == SYS_futex || atol(text) == SYS_futex_waitv);
 }
 
 /* Wait until a process with one thread has gone to sleep over this object. */

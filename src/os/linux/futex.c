@@ -23,18 +23,36 @@ static long futex(os_word *word, int operation, uint32_t value, const void *time
     return syscall(SYS_futex, word, operation, value, time_or_count, second, third);
 }
 
+/* The instant as the kernel wants it; NULL for never. */
+static struct timespec *limit_of(int64_t deadline, struct timespec *until)
+{
+    if (deadline == OS_NEVER) return NULL;
+    if (deadline < 0) deadline = 0;
+    until->tv_sec = (time_t)(deadline / NS_PER_S);
+    until->tv_nsec = (long)(deadline % NS_PER_S);
+    return until;
+}
+
 int brood__os_futex_wait(os_word *word, uint32_t expected, int64_t deadline)
 {
-    struct timespec until, *limit = NULL;
-    if (deadline != OS_NEVER) {
-        if (deadline < 0) deadline = 0;
-        until.tv_sec = (time_t)(deadline / NS_PER_S);
-        until.tv_nsec = (long)(deadline % NS_PER_S);
-        limit = &until;
-    }
+    struct timespec until, *limit = limit_of(deadline, &until);
     /* Of the waiting operations this is the one that takes an instant instead of a duration. */
     long result = futex(word, FUTEX_WAIT_BITSET, expected, limit, NULL, FUTEX_BITSET_MATCH_ANY);
     return result == 0 || errno == EAGAIN ? 0 : -errno;
+}
+
+int brood__os_futex_wait_both(os_word *word, uint32_t expected, os_word *also, uint32_t its, int64_t deadline)
+{
+#if defined(SYS_futex_waitv) && defined(FUTEX_32)
+    struct timespec until, *limit = limit_of(deadline, &until);
+    struct futex_waitv words[] = {{.val = expected, .uaddr = (uintptr_t)word, .flags = FUTEX_32},
+                                  {.val = its, .uaddr = (uintptr_t)also, .flags = FUTEX_32}};
+    if (syscall(SYS_futex_waitv, words, 2, 0, limit, CLOCK_MONOTONIC) >= 0 || errno == EAGAIN) return 0;
+    if (errno == ETIMEDOUT || errno == EINTR) return -errno;
+#endif
+    /* No such call here, or not for us. */
+    if (atomic_load(also) != its) return 0;
+    return brood__os_futex_wait(word, expected, deadline);
 }
 
 int brood__os_futex_wake(os_word *word, int n)

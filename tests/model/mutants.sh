@@ -1,0 +1,102 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Proves that the model finds what it is there for: one source at a time is changed so that a rule about waking or
+# committing is broken, and a scene must fail.
+# mutants.sh SOURCE_ROOT CODE SEARCH [NAME...]   (CODE, SEARCH: the static archives of the model)
+# Prints "model-mutants: N points, F failures": N mutants tried, F that lived or could not be made.
+set -u
+root=$1 code=$2 search=$3
+shift 3
+only=("$@")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+tried=0
+failed=0
+
+# Thin archives know their members by paths from where they were made.
+build=$(cd "$(dirname "$code")/../.." && pwd)
+code=$(realpath "$code")
+search=$(realpath "$search")
+
+# mutant NAME FILE SED-SCRIPT SCENE...: made by the script from src/FILE, it must fail in one of the scenes.
+mutant() {
+    local name=$1 file=$2 script=$3
+    shift 3
+    [ ${#only[@]} -eq 0 ] || [[ " ${only[*]} " == *" $name "* ]] || return
+    tried=$((tried + 1))
+    sed -E "$script" "$root/src/$file" >"$work/mutant.c"
+    if cmp -s "$work/mutant.c" "$root/src/$file"; then
+        echo "mutant $name: the script no longer changes src/$file"
+        failed=$((failed + 1))
+        return
+    fi
+    # An object that defines all that a member of the library does is linked in its place.
+    if ! (cd "$build" && "${CC:-cc}" -std=gnu11 -O2 -g -w -D_GNU_SOURCE -ftls-model=initial-exec -fvisibility=hidden \
+        -fsanitize=thread -fno-builtin-memcpy -fno-builtin-memset \
+        -I"$root/include" -I"$root/src" -I"$root/src/$(dirname "$file")" -c -o "$work/mutant.o" "$work/mutant.c" &&
+        "${CC:-cc}" -o "$work/model" "$work/mutant.o" -Wl,--whole-archive "$search" -Wl,--no-whole-archive "$code" \
+            -Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset -Wl,--build-id -lcbor -pthread) 2>"$work/errors"; then
+        echo "mutant $name: does not build"
+        head -5 "$work/errors"
+        failed=$((failed + 1))
+        return
+    fi
+    if timeout 60 "$work/model" "$@" >"$work/out" 2>&1; then
+        echo "mutant $name: LIVES through $* ($(tail -n 1 "$work/out"))"
+        failed=$((failed + 1))
+    elif ! grep -q FAILED "$work/out"; then
+        echo "mutant $name: no answer"
+        failed=$((failed + 1))
+    else
+        echo "mutant $name: $(grep -m 1 -v ' states ' "$work/out" | cut -c 1-100)"
+    fi
+}
+
+# --- announcements: a death between commit and wake-up is told to nobody
+mutant lock-unannounced sync/lock.c 's/brood__os_announce\(low_half\)/brood__os_announce(NULL)/' lock/two-one-dies
+mutant lock-sleeper-unannounced sync/lock.c \
+    '/^int brood_lock_acquire/,/^}/ s/brood__os_announce\(brood__low_half\(&l->word\)\)/NULL/' lock/three-one-dies
+mutant event-unannounced sync/event.c '/^static int change/,/^}/ s/brood__os_announce\(brood__low_half\(&e->word\)\)/NULL/' \
+    event/set
+
+# --- relays and batons: the woken one dies on its way
+mutant event-woken-keeps-debt sync/event.c '/^static int wait_for_it/,/^}/ s/if \(LOW\(seen\) & OS_WAITERS\) pay\(e, seen\);//' \
+    event/set
+mutant monitor-no-baton sync/wait.c 's/latch->flags\[MONITOR_BATON\] = 1;$/;/' semaphore/two-given
+mutant monitor-wakes-inside sync/wait.c \
+    '/^static void leave_and_wake/,/^}/ { s/^    brood__latch_release.*$/    int woken = wakes ? brood__os_futex_wake(\&latch->word, wake) : 0;\n&/; s/^    int woken = brood__os_futex_wake.*$// }' \
+    semaphore/three-one-dies semaphore/woken-die
+mutant ring-no-baton queue/ring.c 's/side->flags\[SIDE_BATON\] = 1;/;/' queue/four-consumers queue/two-consumers
+mutant ring-wakes-inside queue/ring.c \
+    's/^    side->flags\[SIDE_BATON\] = more;/    if (more) brood__os_futex_wake(\&side->word, 1);\n    return (side->flags[SIDE_BATON] = more), false;/' \
+    queue/four-consumers
+
+# --- commits
+mutant ring-commit-first queue/ring.c \
+    's/^    if \(first\) b->first_header = word;/    if (first) { b->first_header = word; atomic_store(header(q, b->start), word); }/' queue/one-one queue/batch
+mutant ring-tail-no-repair queue/ring.c 's/if \(__builtin_expect\(seen & OS_OWNER_DIED, 0\)\) repair_put\(q\);//' \
+    queue/two-producers
+mutant ring-relaxed-head queue/ring.c 's/atomic_store_explicit\(&q->head, at, memory_order_release\);/;/' queue/one-one
+mutant semaphore-counts-first sync/semaphore.c \
+    '/^static int take/,/^}/ { s/^ *s->free_units--;//; s/(commit\(entry.*)/s->total--; s->free_units--; \1 s->total++;/ }' \
+    semaphore/two-one-dies
+
+# --- looks before a sleep
+mutant event-sleeps-by-half sync/event.c 's/brood__high_half\(&e->word\), HIGH\(seen\)/NULL, 0/' event/pulse-two-wait
+mutant ring-sleeps-unseen queue/ring.c '/^static int get_slow/,/^}/ s/if \(result == 0\) result = get_some\(q, id, sink\);//' \
+    queue/one-one
+mutant task-waits-unseen pool/task.c \
+    '/OS_WAITERS\);/,/brood__sleep/ s/if \(result != 0\) break;//' task/one-worker
+mutant rest-unseen pool/worker.c 's/bool something = .*$/bool something = leave(pool, pool_id, seat);/' task/one-worker
+mutant lock-no-look sync/lock.c 's/if \(brood__sleep\(brood__low_half\(&l->word\), low, /if (brood__sleep(brood__low_half(\&l->word), *(volatile uint32_t *)brood__low_half(\&l->word), /' \
+    lock/two
+
+# --- what a death does
+mutant lock-death-unsaid sync/lock.c 's/OS_OWNER_DIED \| \(LOW/(LOW/' lock/two-one-dies
+mutant task-death-unsaid pool/task.c 's/lose\(pool, pool_id, t, seen, &death\);/;/' task/worker-dies
+
+# --- fences
+mutant rest-unfenced pool/worker.c '/^static void rest/,/^}/ s/atomic_thread_fence\(memory_order_seq_cst\);/;/' task/weak
+
+echo "model-mutants: $tried points, $failed failures"
+[ $failed -eq 0 ]

@@ -86,9 +86,9 @@ mutant lock-heir-not-called sync/lock.c '/^bool brood__lock_repair/,/^}/ s/brood
 # --- monitors and semaphores
 mutant monitor-unannounced sync/wait.c 's/\*announced = brood__os_announce\(latch\);/*announced = NULL;/' \
     semaphore/release-own-two-asleep
-mutant monitor-heir-asks-nobody sync/wait.c '/^int brood__monitor_enter/,/^}/ s/latch->flags\[MONITOR_BATON\] = 1;//' \
+mutant monitor-heir-asks-nobody sync/wait.c 's/brood__monitor_inherit\(latch\);/atomic_store(brood__monitor_asleep(latch), 1u);/' \
     semaphore
-mutant monitor-no-baton sync/wait.c '/^static void wake_some/,/^}/ s/latch->flags\[MONITOR_BATON\] = 1;//' stalled
+mutant monitor-no-baton sync/wait.c '/^static void leave_and_wake/,/^}/ s/latch->flags\[MONITOR_BATON\] = 1;//' stalled
 mutant semaphore-heir-believes sync/semaphore.c 's/if \(heir\) add_up\(s\);//' semaphore/release-own-two-asleep
 mutant semaphore-counts-first sync/semaphore.c \
     '/^static int take/,/^}/ { s/^ *s->free_units--;//; s/(commit\(entry.*)/s->total--; s->free_units--; \1 s->total++;/ }' \
@@ -122,7 +122,7 @@ mutant ring-wake-unannounced queue/ring.c '/^static int release_first/,/^}/ s/br
 mutant ring-terminator-late queue/ring.c 's/^ *atomic_store_explicit\(header\(q, b->at\), 0, memory_order_relaxed\);.*$//' queue/put
 mutant ring-batch-in-parts queue/ring.c 's/if \(first\) b->first_header = word;/if (first) { b->first_header = word; atomic_store(header(q, b->start), word); }/' \
     queue/put-batch
-mutant ring-close-tells-one queue/ring.c 's/pass_baton\(&q->get, gone \|\| closed \|\| /pass_baton(\&q->get, /; s/bool more = gone \|\| closed \|\| /bool more = /' \
+mutant ring-close-tells-one queue/ring.c 's/leave_side\(&q->get, gone \|\| closed \|\| /leave_side(\&q->get, /; s/bool more = gone \|\| closed \|\| /bool more = /' \
     queue/close-three-asleep
 mutant buffer-moves-late queue/ring.c 's/brood__buffer_mark\(b, BUFFER_RECEIVED, brood__self->member\);/;/' buffer/get buffer/taken-over
 mutant buffer-by-place-alone queue/ring.c 's/return record.buffer_id == buffer_id;/return true;/' buffer/put

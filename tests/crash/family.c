@@ -129,7 +129,7 @@ bool proc_asleep(const struct proc *p)
     if (!read_proc(p->syscall_fd, text, sizeof text)) return false;
     long number = -1;
     unsigned long address = 0;
-    if (sscanf(text, "%ld %lx", &number, &address) != 2) return false; /* "running" */
+    if (sscanf(text, "%ld %lx", &number, &address) != 2) return false;      /* "running" */
     if (number == SYS_epoll_wait || number == SYS_futex_waitv) return true; /* the latter only for words of the arena */
     return number == SYS_futex && address - (uintptr_t)brood__arena() < brood__self->size;
 }

@@ -282,9 +282,10 @@ static void apply(const struct cut *cut)
     mates_settle(cut->order & 1);
     expect(times_run(0) <= 1);
     for (enum task_state state = TASK_FILLING; state < TASK_GARBAGE; state++) expect_is(tasks_in(pool, state), 0);
+    bool works = (cut->order & 1) && mate_busy(0); /* still: it has had nothing to do */
+    if ((cut->order & 1) && !works) mate_leaves(0, 0, pool);
     uint64_t serial = submit_here(pool, false);
-    if ((cut->order & 1) && !mate_busy(0)) mate_leaves(0, 0, pool);
-    if (!mate_busy(0)) mate_works(0, 0, pool);
+    if (!works) mate_works(0, 0, pool);
     mate_leaves(0, 0, pool);
     future_gets(pool, serial, 0);
     pool_ends(pool);

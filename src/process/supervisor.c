@@ -43,6 +43,7 @@ enum tag_kind { TAG_LISTENER, TAG_MEMBER, TAG_STRAY, TAG_REQUEST, TAG_REPORT, TA
 struct watched {
     int pidfd;
     uint32_t generation;
+    bool doomed;     /* it could not be killed, and is to be */
     pid_t wanted;    /* a process that could not be watched yet, of a slot that may not have it yet; or 0 */
     bool ended;      /* its process has gone, the repairs are not complete */
     bool unreported; /* its channel ended without a report: how its process ends says whether that counts */
@@ -240,8 +241,10 @@ static void retry(void)
     for (size_t i = waiting_count; i-- > 0;)
         if (serve(waiting[i])) waiting[i] = waiting[--waiting_count];
     if (waiting_count > 0) retry_soon();
-    for (uint32_t i = 1; i < watched_count; i++)
+    for (uint32_t i = 1; i < watched_count; i++) {
+        if (watched[i].doomed) brood__supervisor_kill(i);
         if (watched[i].ended) finish(i);
+    }
     if (unwatched) watch_wanted();
 }
 
@@ -280,6 +283,7 @@ int brood__supervisor_watch_pid(uint32_t index, const struct os_process *process
     if (w->pidfd >= 0) end_stray(w); /* of a start that was given up */
     w->generation = generation;
     w->wanted = 0;
+    w->doomed = false;
     int error = open_process(process, &w->pidfd);
     if (error >= 0) error = brood__os_poller_add(poller, w->pidfd, TAG(TAG_MEMBER, index));
     uint64_t word = atomic_load(&m->slot.word);
@@ -358,7 +362,10 @@ void brood__supervisor_signal(uint32_t index, int signal)
 
 void brood__supervisor_kill(uint32_t index)
 {
-    brood__supervisor_signal(index, SIGKILL);
+    if (index >= watched_count || watched[index].pidfd < 0) return;
+    int error = brood__os_process_signal(watched[index].pidfd, SIGKILL);
+    watched[index].doomed = error < 0 && error != -ESRCH;
+    if (watched[index].doomed) retry_soon();
 }
 
 static bool kill_all(void)
@@ -586,13 +593,13 @@ static void dispatch(uint64_t tag)
 
 static int64_t manage(void)
 {
-    int64_t next = retry_at;
+    int64_t next = OS_NEVER;
     for (const struct area *const *area = brood__areas; *area; area++) {
         if (!(*area)->manage) continue;
         int64_t wanted = (*area)->manage();
         if (wanted < next) next = wanted;
     }
-    return next;
+    return retry_at < next ? retry_at : next; /* they may have asked for another try */
 }
 
 /* Take the office of this epoch: false if the starter has been given up on meanwhile. */

@@ -2,7 +2,7 @@
 /*
  * fail.c - every system call of the library fails in turn: fail [OPTION...] [SCENE...]
  *
- * Each scene (scenes.c) is first played while nothing fails, and the calls of each process are counted; then it is
+ * Each scene (scenes*.c) is first played while nothing fails, and the calls of each process are counted; then it is
  * played again and again, another call failing each time, with each error that fits it (calls.h, run.h); and once each
  * with all of its kind failing.  A call that does not come, because the system scheduled the scene another way, is no
  * failure.
@@ -301,13 +301,15 @@ int main(int argc, char **argv)
     prepare_jobs(at_once);
     struct sum total = {0};
     unsigned played = 0;
-    for (const struct scene *scene = scenes; scene->name; scene++) {
-        if (!chosen(scene->name, argv + optind, argc - optind)) continue;
-        played++;
-        if (list)
-            puts(scene->name);
-        else
-            play(scene, at.n ? &at : NULL, &total);
+    for (const struct scene *const *table = scenes; *table; table++) {
+        for (const struct scene *scene = *table; scene->name; scene++) {
+            if (!chosen(scene->name, argv + optind, argc - optind)) continue;
+            played++;
+            if (list)
+                puts(scene->name);
+            else
+                play(scene, at.n ? &at : NULL, &total);
+        }
     }
     if (list) return EXIT_SUCCESS;
     printf("fail: %u calls failed, %u hangs, %u leaks, %u wrong\n", total.failed, total.hangs, total.leaks,

@@ -28,6 +28,16 @@ enum kind {
 bool play_ok(enum kind kind, int code, const char *call);
 #define ok(kind, call) play_ok(kind, call, #call)
 
+/* What a task ends with that was answered an error as the headers have it. */
+#define TOLD 10
+
+/* Whether a failing call may have cost a process its end, or the supervisor, which knows how others ended. */
+bool may_be_lost(void);
+/* Join a process, which ends with the code that is wanted or has an excuse, and free it. */
+void end_process(brood_process p, int wanted);
+/* Whether who was to send something still may. */
+bool there(brood_process p);
+
 void play_expect(bool condition, const char *text, int line);
 #define expect(condition) play_expect(condition, #condition, __LINE__)
 

@@ -222,7 +222,7 @@ static void stopped(struct traced *t, int status)
         }
         break;
     default:
-        if (is_crash(signal)) crashes(t, signal);
+        if (is_crash(signal) && !(scene->faults && t->actor == ACTOR_CHILD && signal == SIGSEGV)) crashes(t, signal);
         go_on(t->pid, signal);
         return;
     }

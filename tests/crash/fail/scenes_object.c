@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/* scenes_object.c - queues, bells, locks, semaphores, events, buffers, used by two processes; and nothing but a family. */
+#include "os/os.h"
+#include "play.h"
+
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum { A_WHILE_MS = 300, MOMENT_NS = 3 * 1000 * 1000 };
+
+static void found(void)
+{
+    size_t used, limit;
+    brood_lock lock;
+    if (!ok(KIND_MAKE, brood_lock_new(&lock))) return;
+    ok(KIND_NEVER, brood_arena_usage(&used, &limit));
+    ok(KIND_NEVER, brood_lock_acquire(lock, 0));
+    ok(KIND_NEVER, brood_lock_release(lock));
+    ok(KIND_NEVER, brood_lock_free(lock));
+}
+
+enum { LARGE = 60000, LARGE_MESSAGES = 12 };
+
+static size_t size_of(unsigned i)
+{
+    return i % 3 == 0 ? LARGE + i : 100 + i;
+}
+
+BROOD_TASK(produce, int, brood_queue, queue)
+{
+    static char bytes[LARGE + LARGE_MESSAGES];
+    OWN((brood__os_nap(MOMENT_NS), 0));
+    for (unsigned i = 0; i < LARGE_MESSAGES; i++) {
+        memset(bytes, (int)i, size_of(i));
+        int error = brood_queue_put(queue, bytes, size_of(i), BROOD_FOREVER);
+        if (error == BROOD_EARENA) return TOLD;
+        if (error < 0) return 1;
+    }
+    return brood_queue_close(queue) < 0 ? 2 : 0;
+}
+
+/* Everything that comes, in its order, until the end or the producer's. */
+static unsigned consume(brood_queue queue, brood_process producer)
+{
+    for (unsigned i = 0;;) {
+        brood_view view;
+        bool more = there(producer);
+        int error = brood_queue_get_view(queue, &view, more ? A_WHILE_MS : 0);
+        if (error == BROOD_ECLOSED || (!more && error == BROOD_EAGAIN)) return i;
+        if (error == BROOD_ETIMEDOUT) continue;
+        if (!ok(KIND_MAKE, error)) continue; /* the message stays */
+        const char *bytes = view.data;
+        expect(view.size == size_of(i) && bytes[0] == (char)i && bytes[view.size - 1] == (char)i);
+        ok(KIND_NEVER, brood_view_release(&view));
+        i++;
+    }
+}
+
+static void queue(void)
+{
+    brood_queue q;
+    brood_process p;
+    if (!ok(KIND_MAKE, brood_queue_new(&q, &(brood_queue_options){.capacity = 4096}))) return;
+    if (ok(KIND_START, brood_process_start(&p, NULL, produce, &q))) {
+        unsigned got = consume(q, p);
+        expect(got == LARGE_MESSAGES || !run_is_strict());
+        end_process(p, 0);
+    }
+    ok(KIND_NEVER, brood_queue_free(q));
+}
+
+enum { RINGS = 5 };
+
+BROOD_TASK(ring, int, brood_queue, queue)
+{
+    for (int i = 0; i < RINGS; i++) {
+        OWN((brood__os_nap(MOMENT_NS), 0));
+        if (brood_queue_put_value(queue, &i, BROOD_FOREVER) < 0) return 1;
+    }
+    return 0;
+}
+
+/* Readable when there is something to get: what is found at the end of our patience instead was not rung for. */
+static void listen_to(brood_queue q, int poller, brood_process producer)
+{
+    int value, expected = 0;
+    while (expected < RINGS) {
+        struct epoll_event event;
+        bool more = there(producer);
+        int n = OWN(epoll_wait(poller, &event, 1, A_WHILE_MS)), error;
+        while ((error = brood_queue_get_value(q, &value, 0)) == 0) {
+            if (n == 0) run_blame(VERDICT_WRONG, "message %d came without a ring", value);
+            expect(value == expected);
+            expected++;
+        }
+        if (error != BROOD_EAGAIN) ok(KIND_NEVER, error);
+        if (!more && n == 0) break;
+    }
+    expect(expected == RINGS || !run_is_strict());
+}
+
+static void bell(void)
+{
+    brood_queue q;
+    brood_process p;
+    if (!ok(KIND_MAKE, brood_queue_new(&q, NULL))) return;
+    int fd = brood_queue_fd(q), poller = OWN(epoll_create1(EPOLL_CLOEXEC));
+    struct epoll_event event = {.events = EPOLLIN};
+    if (ok(KIND_BELL, fd) && OWN(epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event)) == 0 &&
+        ok(KIND_START, brood_process_start(&p, NULL, ring, &q))) {
+        listen_to(q, poller, p);
+        end_process(p, 0);
+    }
+    close(poller);
+    ok(KIND_NEVER, brood_queue_free(q));
+}
+
+struct company {
+    brood_lock lock;
+    brood_semaphore units;
+    brood_event event;
+};
+
+BROOD_TASK(keep_company, int, struct company, c)
+{
+    for (int i = 0; i < 3; i++) {
+        if (brood_event_wait(c.event, BROOD_FOREVER) < 0) return 1;
+        if (brood_lock_acquire(c.lock, BROOD_FOREVER) < 0) return 2;
+        OWN((brood__os_nap(MOMENT_NS), 0));
+        if (brood_lock_release(c.lock) < 0) return 3;
+        if (brood_semaphore_release(c.units) < 0) return 4;
+    }
+    return 0;
+}
+
+/* As long as the other is there to give it; only a moment if it is not. */
+static bool acquire_from(brood_semaphore units, brood_process other)
+{
+    for (;;) {
+        bool more = there(other);
+        int error = brood_semaphore_acquire(units, A_WHILE_MS);
+        if (error == 0) return true;
+        if (error != BROOD_ETIMEDOUT) return ok(KIND_NEVER, error);
+        if (!more) return false;
+    }
+}
+
+static void meet(struct company c)
+{
+    brood_process p;
+    if (!ok(KIND_NEVER, brood_lock_acquire(c.lock, BROOD_FOREVER))) return;
+    bool started = ok(KIND_START, brood_process_start(&p, NULL, keep_company, &c));
+    OWN((brood__os_nap(MOMENT_NS), 0));
+    ok(KIND_NEVER, brood_event_set(c.event));
+    OWN((brood__os_nap(MOMENT_NS), 0));
+    ok(KIND_NEVER, brood_lock_release(c.lock));
+    if (!started) return;
+    for (int i = 0; i < 3; i++) {
+        if (!acquire_from(c.units, p)) {
+            expect(!run_is_strict());
+            break;
+        }
+        int error = brood_lock_acquire(c.lock, BROOD_FOREVER);
+        if (error == BROOD_EOWNERDEAD && may_be_lost()) error = 0;
+        if (!ok(KIND_NEVER, error)) break;
+        ok(KIND_NEVER, brood_lock_release(c.lock));
+    }
+    end_process(p, 0);
+}
+
+BROOD_TASK(hold_and_wait, int, struct company, c, brood_lock, other)
+{
+    if (brood_lock_acquire(c.lock, BROOD_FOREVER) < 0 || brood_event_set(c.event) < 0) return 1;
+    if (brood_lock_acquire(other, BROOD_FOREVER) < 0 || brood_lock_release(other) < 0) return 2;
+    return brood_lock_release(c.lock) < 0 ? 3 : 0;
+}
+
+/* A circle of two: who asks is told, and gives way. */
+static void close_circle(struct company c, brood_lock mine)
+{
+    brood_process p;
+    ok(KIND_NEVER, brood_lock_acquire(mine, BROOD_FOREVER));
+    if (!ok(KIND_START, brood_process_start(&p, NULL, hold_and_wait, &(hold_and_wait_args){c, mine}))) {
+        ok(KIND_NEVER, brood_lock_release(mine));
+        return;
+    }
+    while (brood_event_wait(c.event, A_WHILE_MS) < 0 && there(p)) continue;
+    int error = brood_lock_acquire_checked(c.lock, BROOD_FOREVER);
+    bool died = may_be_lost() && (error == 0 || error == BROOD_EOWNERDEAD);
+    if (error != BROOD_EDEADLK && !died) run_blame(VERDICT_WRONG, "a circle answers %s", brood_error_name(error));
+    if (died) ok(KIND_NEVER, brood_lock_release(c.lock));
+    ok(KIND_NEVER, brood_lock_release(mine));
+    end_process(p, 0);
+}
+
+static void deadlock(void)
+{
+    struct company c = {.units = {0}};
+    brood_lock mine;
+    if (!ok(KIND_MAKE, brood_lock_new(&c.lock))) return;
+    bool lock = ok(KIND_MAKE, brood_lock_new(&mine)), event = lock && ok(KIND_MAKE, brood_event_new(&c.event));
+    if (event) {
+        close_circle(c, mine);
+        ok(KIND_NEVER, brood_event_free(c.event));
+    }
+    if (lock) ok(KIND_NEVER, brood_lock_free(mine));
+    ok(KIND_NEVER, brood_lock_free(c.lock));
+}
+
+static void sync_objects(void)
+{
+    struct company c;
+    if (!ok(KIND_MAKE, brood_lock_new(&c.lock))) return;
+    bool units = ok(KIND_MAKE, brood_semaphore_new(&c.units, 0, NULL));
+    bool event = units && ok(KIND_MAKE, brood_event_new(&c.event));
+    if (event) {
+        meet(c);
+        ok(KIND_NEVER, brood_event_free(c.event));
+    }
+    if (units) ok(KIND_NEVER, brood_semaphore_free(c.units));
+    ok(KIND_NEVER, brood_lock_free(c.lock));
+}
+
+enum { BUFFERS = 10, BUFFER_SIZE = 700 * 1000 };
+
+static void grow(void)
+{
+    brood_buffer buffers[BUFFERS];
+    int n = 0;
+    for (; n < BUFFERS; n++) {
+        char *bytes;
+        if (!ok(KIND_MAKE, brood_buffer_new(&buffers[n], BUFFER_SIZE, (void **)&bytes))) break;
+        bytes[0] = bytes[BUFFER_SIZE - 1] = (char)n;
+    }
+    for (int i = 0; i < n; i++) {
+        size_t size;
+        const char *bytes = brood_buffer_data(buffers[i], &size);
+        expect(bytes && size >= BUFFER_SIZE && bytes[0] == (char)i && bytes[BUFFER_SIZE - 1] == (char)i);
+        ok(KIND_NEVER, brood_buffer_free(buffers[i]));
+    }
+}
+
+const struct scene object_scenes[] = {
+    {.name = "found", .body = found},
+    {.name = "queue", .body = queue},
+    {.name = "bell", .body = bell},
+    {.name = "sync", .body = sync_objects},
+    {.name = "deadlock", .body = deadlock},
+    {.name = "grow", .body = grow},
+    {.name = NULL},
+};

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* scenes_pool.c - pools: maps, tasks, workers that crash, deadlines, drains. */
+#include "os/os.h"
+#include "play.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ITEMS = 24, TASKS = 6, FATAL_ITEM = 5 };
+
+/* An errno says that the supervisor could not be told; then it can be told again. */
+static void free_pool(brood_pool pool)
+{
+    if (ok(KIND_ERRNO, brood_pool_free(pool))) return;
+    if (!sheet->shot.lasting) ok(KIND_NEVER, brood_pool_free(pool)); /* else it goes with the family */
+}
+
+BROOD_TASK(twice, int, int, n)
+{
+    return 2 * n;
+}
+
+BROOD_TASK(twice_but_one, int, int, n)
+{
+    if (n == FATAL_ITEM) OWN(kill(getpid(), SIGKILL));
+    return 2 * n;
+}
+
+/* Each item is counted once, and what is counted as done is done. */
+static void check_map(int error, const brood_report *report, const int *codes, const int *out, size_t may_lose)
+{
+    size_t done = 0, lost = 0;
+    if (error != 0 && error != BROOD_ELOST) return; /* then nothing is said of items */
+    for (int i = 0; i < ITEMS; i++) {
+        done += codes[i] == 0;
+        lost += codes[i] == BROOD_ELOST;
+        if (codes[i] == 0 && out[i] != 2 * i) run_blame(VERDICT_WRONG, "item %d is %d", i, out[i]);
+    }
+    if (error == 0) expect(done == ITEMS);
+    if (error == BROOD_ELOST) expect(report->lost == lost && report->done == done && lost > 0 && lost + done == ITEMS);
+    if (error == BROOD_ELOST && run_is_strict()) expect(lost == may_lose);
+}
+
+static void one_map(brood_start_method method)
+{
+    brood_pool pool;
+    brood_report report;
+    int in[ITEMS], out[ITEMS] = {0}, codes[ITEMS];
+    for (int i = 0; i < ITEMS; i++) in[i] = i;
+    if (!ok(KIND_POOL, brood_pool_new(&pool, &(brood_pool_options){.workers = 2, .method = method}))) return;
+    int error = brood_pool_map_with(pool, twice, in, out, ITEMS, .report = &report, .codes = codes);
+    ok(KIND_WORK, error);
+    check_map(error, &report, codes, out, 0);
+    free_pool(pool);
+}
+
+static void map(void)
+{
+    one_map(BROOD_START_FORKSERVER);
+}
+static void map_fork(void)
+{
+    one_map(BROOD_START_FORK);
+}
+static void map_spawn(void)
+{
+    one_map(BROOD_START_SPAWN);
+}
+
+static void crashing_map(brood_start_method method)
+{
+    brood_pool pool;
+    brood_report report;
+    int in[ITEMS], out[ITEMS] = {0}, codes[ITEMS];
+    for (int i = 0; i < ITEMS; i++) in[i] = i;
+    if (!ok(KIND_POOL, brood_pool_new(&pool, &(brood_pool_options){.workers = 2, .method = method}))) return;
+    int error = brood_pool_map_with(pool, twice_but_one, in, out, ITEMS, .report = &report, .codes = codes);
+    if (error != BROOD_ELOST) ok(KIND_WORK, error);
+    expect(error != 0);
+    check_map(error, &report, codes, out, 1);
+    free_pool(pool);
+}
+
+static void crash_in_map(void)
+{
+    crashing_map(BROOD_START_FORKSERVER);
+}
+static void crash_in_map_fork(void)
+{
+    crashing_map(BROOD_START_FORK);
+}
+
+static void submit(void)
+{
+    brood_pool pool;
+    brood_future futures[TASKS];
+    int n = 0;
+    if (!ok(KIND_POOL, brood_pool_new(&pool, &(brood_pool_options){.workers = 2, .max_tasks_per_child = 2}))) return;
+    while (n < TASKS && ok(KIND_WORK, brood_pool_submit(pool, &futures[n], twice, &n))) n++;
+    for (int i = 0; i < n; i++) {
+        int result = -1;
+        brood_outcome outcome;
+        if (ok(KIND_WORK, brood_future_get(futures[i], &result, BROOD_FOREVER, &outcome))) expect(result == 2 * i);
+        ok(KIND_NEVER, brood_future_free(futures[i]));
+    }
+    if (ok(KIND_ERRNO, brood_pool_close(pool))) ok(KIND_NEVER, brood_pool_join(pool, BROOD_FOREVER));
+    free_pool(pool);
+}
+
+BROOD_TASK(set_up, int, int, n)
+{
+    return n;
+}
+
+static void apply(void)
+{
+    brood_pool pool;
+    int first = 3, result = -1;
+    brood_pool_options options = {
+        .workers = 1, .method = BROOD_START_FORK, .initializer = BROOD_TASK_OF(set_up), .initializer_arg = &first};
+    if (!ok(KIND_POOL, brood_pool_new(&pool, &options))) return;
+    int fd = brood_pool_fd(pool);
+    ok(KIND_BELL, fd);
+    if (ok(KIND_WORK, brood_pool_apply(pool, twice, &(int){21}, &result))) expect(result == 42);
+    free_pool(pool);
+}
+
+enum { DEADLINE_MS = 40, LONG_NS = 1000 * 1000 * 1000 };
+
+BROOD_TASK(linger_once, int, int, n)
+{
+    for (int i = 0; n == 1 && i < 20; i++) OWN((brood__os_nap(LONG_NS), 0));
+    return 2 * n;
+}
+
+/* One runs into its deadline, twice; one is cancelled while it runs; the others go on. */
+static void deadline(void)
+{
+    brood_pool pool;
+    brood_future futures[TASKS];
+    int n = 0;
+    if (!ok(KIND_POOL, brood_pool_new(&pool, &(brood_pool_options){.workers = 2}))) return;
+    for (; n < TASKS; n++)
+        if (!ok(KIND_WORK, brood_pool_submit_with(pool, &futures[n], linger_once, &n, .deadline = DEADLINE_MS,
+                                                  .retries = 1, .backoff = 1)))
+            break;
+    for (int i = 0; i < n; i++) {
+        int result = -1, error = brood_future_get(futures[i], &result, BROOD_FOREVER, NULL);
+        if (error == 0) expect(result == 2 * i && i != 1);
+        if (error != BROOD_EDEADLINE || (i != 1 && run_is_strict())) ok(KIND_WORK, error);
+        ok(KIND_NEVER, brood_future_free(futures[i]));
+    }
+    free_pool(pool);
+}
+
+static void drain(void)
+{
+    brood_pool pool;
+    brood_future futures[3];
+    int n = 0;
+    if (!ok(KIND_POOL, brood_pool_new(&pool, &(brood_pool_options){.workers = 1}))) return;
+    while (n < 3 && ok(KIND_WORK, brood_pool_submit(pool, &futures[n], linger_once, &n))) n++;
+    int error = brood_pool_drain(pool, DEADLINE_MS, DEADLINE_MS);
+    if (error != BROOD_ECANCELED) ok(KIND_ERRNO, error);
+    if (run_is_strict()) expect(error == BROOD_ECANCELED);
+    for (int i = 0; i < n; i++) {
+        int result = -1;
+        if (error == 0 || error == BROOD_ECANCELED)
+            expect(brood_future_get(futures[i], &result, 0, NULL) != BROOD_EAGAIN);
+        ok(KIND_NEVER, brood_future_free(futures[i]));
+    }
+    free_pool(pool);
+}
+
+BROOD_TASK(fault, int, int, n)
+{
+    *(volatile int *)(intptr_t)(n + 0x1000) = 1; // NOLINT(performance-no-int-to-ptr)
+    return n;
+}
+
+/* It leaves a record as it dies.  Who reads it has functions and lines looked up by a library of others: not here. */
+static void record(void)
+{
+    brood_pool pool;
+    brood_future future;
+    if (!ok(KIND_POOL, brood_pool_new(&pool, &(brood_pool_options){.workers = 1}))) return;
+    if (ok(KIND_WORK, brood_pool_submit(pool, &future, fault, &(int){8}))) {
+        brood_outcome outcome;
+        int error = brood_future_get(future, NULL, BROOD_FOREVER, &outcome);
+        expect(error < 0);
+        if (error != BROOD_ELOST) ok(KIND_WORK, error);
+        if (run_is_strict()) expect(outcome.signal == SIGSEGV && outcome.reason == BROOD_REASON_SIGNAL);
+        ok(KIND_NEVER, brood_future_free(future));
+    }
+    free_pool(pool);
+}
+
+const struct scene pool_scenes[] = {
+    {.name = "map", .body = map},
+    {.name = "map_fork", .body = map_fork, .template = true},
+    {.name = "map_spawn", .body = map_spawn},
+    {.name = "crash_in_map", .body = crash_in_map},
+    {.name = "crash_in_map_fork", .body = crash_in_map_fork, .template = true},
+    {.name = "submit", .body = submit},
+    {.name = "apply", .body = apply, .template = true},
+    {.name = "deadline", .body = deadline},
+    {.name = "drain", .body = drain},
+    {.name = "record", .body = record, .faults = true},
+    {.name = NULL},
+};

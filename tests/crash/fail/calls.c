@@ -127,6 +127,9 @@ const struct call_row calls_failing[] = {
      .argument = 1,
      .mask = FUTEX_CMD_MASK & 0xffff,
      .value = FUTEX_WAIT_BITSET},
+#ifdef SYS_futex_waitv
+    {.name = "futex_waitv", .number = SYS_futex_waitv, .errors = {EINTR, EAGAIN, ENOMEM, ENOSYS}},
+#endif
     {.name = "clock_nanosleep", .number = SYS_clock_nanosleep, .errors = {EINTR}},
     {.name = "rt_sigtimedwait", .number = SYS_rt_sigtimedwait, .errors = {EINTR, EAGAIN}},
 };

@@ -382,7 +382,7 @@ void victim_times_out(struct victim *v)
 bool victim_wakes(struct victim *v, bool must)
 {
     if (!v->asleep || v->ended) return v->ended;
-    if (!wait_for_stop(v, false, must ? LOST_MS : 3)) {
+    if (!wait_for_stop(v, false, must || recording ? LOST_MS : 3)) { /* a path is worth some patience */
         if (must) fail("LOST WAKE-UP: the victim sleeps on");
         return false;
     }

@@ -87,6 +87,7 @@ static size_t change(uint8_t *bytes, size_t size)
 
 int main(int argc, char **argv)
 {
+    if (LLVMFuzzerInitialize) LLVMFuzzerInitialize(&argc, &argv);
     if (argc != 3 || read_corpus(argv[2]) < 0) {
         fprintf(stderr, "usage: driver COUNT CORPUS-DIRECTORY\n");
         return 2;

@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Where a target has it, called first of all in main. */
+int LLVMFuzzerInitialize(int *argc, char ***argv) __attribute__((weak));
+
 /* Returns 0, or aborts if a property does not hold. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 

@@ -22,6 +22,13 @@ struct slot_shm *brood__slot_at(enum table table, uint32_t index)
     return brood__at(t->offset + (uint64_t)index * t->slot_size);
 }
 
+uint32_t brood__table_used(enum table table)
+{
+    struct table_shm *t = &brood__arena()->tables[table];
+    uint32_t used = atomic_load(&t->used);
+    return used < t->capacity ? used : t->capacity;
+}
+
 void *brood__slot_find(enum table table, uint64_t id)
 {
     if (HANDLE_TABLE(id) != table) return NULL;

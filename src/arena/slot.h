@@ -82,6 +82,9 @@ extern const struct table_shape brood__table_shapes[TABLE_COUNT];
 /* The slot, whatever its state; index below high. */
 struct slot_shm *brood__slot_at(enum table table, uint32_t index);
 
+/* One more than the highest index that was ever claimed; never beyond the table, whatever is written there. */
+uint32_t brood__table_used(enum table table);
+
 /* The live slot that a handle names, or NULL.  It may be freed at any time after: check again under its lock. */
 static inline bool brood__slot_is(const struct slot_shm *slot, uint64_t id)
 {

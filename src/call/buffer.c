@@ -68,7 +68,7 @@ uint64_t brood__buffer_around(const void *address, size_t size)
     static _Atomic uint32_t last; /* a program's maps are over the same few */
     uint64_t from = brood__offset(address), to = from + size, word;
     if (!brood__in_arena(address, size)) return 0;
-    uint32_t used = atomic_load_explicit(&brood__arena()->tables[TABLE_BUFFER].used, memory_order_acquire);
+    uint32_t used = brood__table_used(TABLE_BUFFER);
     uint32_t start = atomic_load_explicit(&last, memory_order_relaxed);
     for (uint32_t n = 1, i = start; n < used; n++, i++) {
         if (i == 0 || i >= used) i = 1;
@@ -92,7 +92,7 @@ struct buffer_shm *brood__buffer_carried(uint64_t id)
 {
     uint32_t index = HANDLE_INDEX(id);
     if (HANDLE_TABLE(id) != TABLE_BUFFER || index == 0) return NULL;
-    if (index >= atomic_load_explicit(&brood__arena()->tables[TABLE_BUFFER].used, memory_order_acquire)) return NULL;
+    if (index >= brood__table_used(TABLE_BUFFER)) return NULL;
     struct buffer_shm *b = (struct buffer_shm *)(void *)brood__slot_at(TABLE_BUFFER, index);
     uint64_t word = atomic_load_explicit(&b->slot.word, memory_order_acquire);
     return SLOT_GENERATION(word) == HANDLE_GENERATION(id) ? b : NULL;

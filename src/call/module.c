@@ -97,7 +97,7 @@ static bool is_live(const struct module_shm *entry)
 
 static uint32_t table_end(void)
 {
-    uint32_t used = atomic_load_explicit(&brood__arena()->tables[TABLE_MODULE].used, memory_order_acquire);
+    uint32_t used = brood__table_used(TABLE_MODULE);
     return used < MODULES_MOST ? used : MODULES_MOST;
 }
 

@@ -648,7 +648,7 @@ bool brood__map_scrub_buffer(struct slot_shm *slot, uint32_t index)
 {
     if (!atomic_load(&((struct buffer_shm *)(void *)slot)->lent)) return true;
     uint64_t id = HANDLE(TABLE_BUFFER, index, SLOT_GENERATION(atomic_load(&slot->word)));
-    uint32_t pools = atomic_load(&brood__arena()->tables[TABLE_POOL].used);
+    uint32_t pools = brood__table_used(TABLE_POOL);
     for (uint32_t p = 1; p < pools; p++) {
         /* Of a pool that is being taken apart all workers have left, so nothing that is read here can be missed. */
         const struct pool_shm *pool = (const struct pool_shm *)(void *)brood__slot_at(TABLE_POOL, p);

@@ -56,7 +56,7 @@ static struct pool_shm *at(uint32_t index)
 }
 static uint32_t pool_count(void)
 {
-    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_POOL].used);
+    uint32_t used = brood__table_used(TABLE_POOL);
     return used < sizeof records / sizeof *records ? used : (uint32_t)(sizeof records / sizeof *records);
 }
 
@@ -230,7 +230,7 @@ void brood__pool_death(const struct pool_shm *pool, uint32_t dead, struct death 
 /* A buffer that the dead was about to attach: the place it was for decides. */
 static void settle_buffers(uint32_t dead)
 {
-    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_BUFFER].used);
+    uint32_t used = brood__table_used(TABLE_BUFFER);
     for (uint32_t i = 1; i < used; i++) {
         struct buffer_shm *b = (struct buffer_shm *)(void *)brood__slot_at(TABLE_BUFFER, i);
         uint64_t word = atomic_load(&b->slot.word);
@@ -496,7 +496,7 @@ static void readable(int fd, uint64_t argument)
         brood__os_close(&r->channel);
         return;
     }
-    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_MEMBER].used);
+    uint32_t used = brood__table_used(TABLE_MEMBER);
     if (m.kind != TEMPLATE_FORKED || m.member == 0 || m.member >= used) return;
     if (m.value > 0) {
         struct os_process process = {m.value, 0};

@@ -46,7 +46,7 @@ int brood_deadlock_find(brood_deadlock_member *members, size_t capacity)
     int error = brood__enter();
     if (error < 0) return error;
     struct circle circle;
-    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_MEMBER].used), i = 1;
+    uint32_t used = brood__table_used(TABLE_MEMBER), i = 1;
     while (i < used && !brood__circle_find(i, &circle)) i++;
     if (i >= used) return 0;
     for (uint32_t k = 0; k < circle.count && k < capacity; k++) {

@@ -151,7 +151,7 @@ void brood__init_or_exit(int *argc, char ***argv)
 
 static void wait_for_children(bool daemons)
 {
-    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_MEMBER].used);
+    uint32_t used = brood__table_used(TABLE_MEMBER);
     for (uint32_t i = 1; i < used; i++) {
         struct member_shm *m = brood__member_at(i);
         uint64_t word = atomic_load(&m->slot.word);
@@ -206,7 +206,7 @@ static void end_family(void)
     bool alive = brood__supervisor_alive() && brood__os_process_open(&supervisor, &pidfd) >= 0;
     if (alive && brood__supervisor_request(&(struct request){.kind = REQUEST_END}, NULL, 0) < 0)
         brood__os_process_signal(pidfd, SIGKILL);
-    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_MEMBER].used);
+    uint32_t used = brood__table_used(TABLE_MEMBER);
     for (uint32_t i = 1; i < used; i++) {
         struct member_shm *m = brood__member_at(i);
         if (i == brood__self->member || SLOT_STATE(atomic_load(&m->slot.word)) != SLOT_LIVE) continue;

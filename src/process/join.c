@@ -123,7 +123,7 @@ static void reap(uint32_t index, struct member_shm *m)
 
 void brood__reap_children(void)
 {
-    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_MEMBER].used);
+    uint32_t used = brood__table_used(TABLE_MEMBER);
     for (uint32_t i = 1; i < used; i++) {
         struct member_shm *m = brood__member_at(i);
         if (SLOT_STATE(atomic_load(&m->slot.word)) == SLOT_LIVE && atomic_load(&m->gone)) reap(i, m);
@@ -284,7 +284,7 @@ int brood_process_active_children(brood_process *children, size_t capacity)
     if (error < 0) return error;
     brood__reap_children();
     int count = 0;
-    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_MEMBER].used);
+    uint32_t used = brood__table_used(TABLE_MEMBER);
     for (uint32_t i = 1; i < used; i++) {
         struct member_shm *m = brood__member_at(i);
         uint64_t word = atomic_load(&m->slot.word);

@@ -14,7 +14,7 @@
 /* Slots that the dead was making, owned, or was taking apart are garbage. */
 static void sweep(enum table table, uint32_t dead)
 {
-    uint32_t used = atomic_load(&brood__arena()->tables[table].used);
+    uint32_t used = brood__table_used(table);
     for (uint32_t i = 1; i < used; i++) {
         struct slot_shm *slot = brood__slot_at(table, i);
         uint64_t word = atomic_load(&slot->word);
@@ -27,7 +27,7 @@ static void sweep(enum table table, uint32_t dead)
 /* Children that it was starting never will be; those that live have nobody left to free their handles. */
 static void sweep_members(uint32_t dead)
 {
-    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_MEMBER].used);
+    uint32_t used = brood__table_used(TABLE_MEMBER);
     for (uint32_t i = 1; i < used; i++) {
         struct member_shm *m = brood__member_at(i);
         uint64_t word = atomic_load(&m->slot.word);
@@ -62,7 +62,7 @@ void brood__repair_ring_all(void)
     brood__lock_ring_all();
     brood__semaphore_ring_all();
     brood__event_ring_all();
-    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_MEMBER].used);
+    uint32_t used = brood__table_used(TABLE_MEMBER);
     for (uint32_t i = 1; i < used; i++) brood__os_futex_wake(&brood__member_at(i)->bell.word, INT_MAX);
     for (const struct area *const *area = brood__areas; *area; area++)
         if ((*area)->ring_all) (*area)->ring_all();

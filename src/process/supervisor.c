@@ -80,9 +80,7 @@ static bool at_home(uint32_t index)
 
 static uint32_t member_count(void)
 {
-    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_MEMBER].used);
-    uint32_t most = brood__arena()->tables[TABLE_MEMBER].capacity;
-    return used < most ? used : most;
+    return brood__table_used(TABLE_MEMBER);
 }
 
 /* --------------------------------------------------------------------------------------------------- in hard times */

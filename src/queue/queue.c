@@ -369,8 +369,7 @@ static bool settle(struct buffer_shm *b, uint32_t buffer_index, uint64_t word)
     uint32_t index = HANDLE_INDEX(b->carrier), generation = SLOT_GENERATION(word);
     uint64_t buffer_id = HANDLE(TABLE_BUFFER, buffer_index, generation);
     int committed = -2; /* no such queue any more */
-    if (HANDLE_TABLE(b->carrier) == TABLE_QUEUE && index &&
-        index < atomic_load(&brood__arena()->tables[TABLE_QUEUE].used)) {
+    if (HANDLE_TABLE(b->carrier) == TABLE_QUEUE && index && index < brood__table_used(TABLE_QUEUE)) {
         uint64_t slot = atomic_load(&at(index)->slot.word);
         if (SLOT_GENERATION(slot) == HANDLE_GENERATION(b->carrier) && SLOT_STATE(slot) != SLOT_FREE &&
             at(index)->slot.body)
@@ -389,7 +388,7 @@ static bool settle(struct buffer_shm *b, uint32_t buffer_index, uint64_t word)
 bool brood__queue_repair(uint32_t dead)
 {
     bool all = true;
-    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_BUFFER].used);
+    uint32_t used = brood__table_used(TABLE_BUFFER);
     for (uint32_t i = 1; i < used; i++) {
         struct buffer_shm *b = (struct buffer_shm *)(void *)brood__slot_at(TABLE_BUFFER, i);
         uint64_t word = atomic_load(&b->slot.word);
@@ -397,7 +396,7 @@ bool brood__queue_repair(uint32_t dead)
         if (SLOT_OWNER(word) == dead && (state == BUFFER_TRANSIT || state == BUFFER_RECEIVED))
             all &= settle(b, i, word);
     }
-    used = atomic_load(&brood__arena()->tables[TABLE_QUEUE].used);
+    used = brood__table_used(TABLE_QUEUE);
     for (uint32_t i = 1; i < used; i++)
         if (SLOT_STATE(atomic_load(&at(i)->slot.word)) == SLOT_GARBAGE) all &= brood__ring_ring(at(i));
     return all;
@@ -405,6 +404,6 @@ bool brood__queue_repair(uint32_t dead)
 
 void brood__queue_ring_all(void)
 {
-    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_QUEUE].used);
+    uint32_t used = brood__table_used(TABLE_QUEUE);
     for (uint32_t i = 1; i < used; i++) brood__ring_ring(at(i));
 }

@@ -131,7 +131,9 @@ static uint64_t read_record(const struct queue_shm *q, uint64_t at, struct recor
     *sequence = (uint32_t)(word >> 32);
     const char *payload = (const char *)header(q, at) + 8;
     if ((uint32_t)word == RECORD_LONG) {
-        struct long_record l;
+        struct long_record l = {0};
+        if (q->capacity - (at & (q->capacity - 1)) < record_bytes(sizeof l)) /* nobody writes it so */
+            payload = (const char *)&l;
         memcpy(&l, payload, sizeof l);
         *record = (struct record){NULL, (size_t)l.size, l.id};
         return at + record_bytes(sizeof l);
@@ -199,7 +201,8 @@ static void repair_put(struct queue_shm *q)
         uint32_t its;
         uint64_t next = read_record(q, tail, &record, &its);
         if (atomic_load_explicit(&q->head, memory_order_acquire) > tail)
-            continue; /* taken meanwhile: what was read may be old */
+            continue;                         /* taken meanwhile: what was read may be old */
+        if (next - head > q->capacity) break; /* nobody puts so much: what is there is no chain of records */
         tail = next;
         sequence = its + 1;
     }
@@ -544,10 +547,20 @@ bool brood__ring_ring(struct queue_shm *q)
     return brood__monitor_ring(&q->get) && put_side;
 }
 
+/* Whether the ring is memory, and its places are places in it: the supervisor does not believe it unseen. */
+static bool is_sound(struct queue_shm *q, uint64_t position)
+{
+    uint64_t body = q->slot.body, capacity = q->capacity;
+    return (capacity & (capacity - 1)) == 0 && capacity >= sizeof(struct long_record) + 8 &&
+           ((body | position | PUT_TAIL(q) | atomic_load(&q->head)) & 7) == 0 && body < brood__arena()->size &&
+           brood__in_arena(brood__at(body), (size_t)capacity);
+}
+
 /* A side held for a moment by the supervisor, for an answer of `ask`. */
 static int ask_under(struct queue_shm *q, struct latch_shm *side, void (*repair)(struct queue_shm *),
                      bool (*ask)(struct queue_shm *, uint64_t, uint64_t), uint64_t position, uint64_t buffer_id)
 {
+    if (!is_sound(q, position)) return 0;
     void *announced = brood__os_announce(side);
     uint32_t seen;
     if (!brood__latch_try(&side->word, &seen)) {

@@ -100,7 +100,7 @@ static void ring(uint32_t index, bool all, uint64_t object)
 static void ring_some(bool all, uint64_t object)
 {
     atomic_thread_fence(memory_order_seq_cst); /* pairs with the exchange in bell_arm: one of the two sees the other */
-    uint32_t used = atomic_load_explicit(&brood__arena()->tables[TABLE_BELL].used, memory_order_acquire);
+    uint32_t used = brood__table_used(TABLE_BELL);
     for (uint32_t i = 1; i < used; i++) ring(i, all, object);
 }
 

@@ -42,7 +42,7 @@ void brood__wait_withdraw(struct wait *wait)
 /* What a member says that it waits for: false, nothing. */
 static bool says(uint32_t index, struct edge *e)
 {
-    if (index == 0 || index >= atomic_load(&brood__arena()->tables[TABLE_MEMBER].used)) return false;
+    if (index == 0 || index >= brood__table_used(TABLE_MEMBER)) return false;
     struct member_shm *m = brood__member_at(index);
     uint64_t word = atomic_load(&m->slot.word);
     e->member = HANDLE(TABLE_MEMBER, index, SLOT_GENERATION(word));

@@ -160,7 +160,7 @@ int brood_event_wait(brood_event event, int timeout)
 bool brood__event_repair(uint32_t dead)
 {
     (void)dead;
-    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_EVENT].used);
+    uint32_t used = brood__table_used(TABLE_EVENT);
     for (uint32_t i = 1; i < used; i++) {
         struct event_shm *e = (struct event_shm *)(void *)brood__slot_at(TABLE_EVENT, i);
         uint64_t slot = atomic_load(&e->slot.word);
@@ -171,7 +171,7 @@ bool brood__event_repair(uint32_t dead)
 
 void brood__event_ring_all(void)
 {
-    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_EVENT].used);
+    uint32_t used = brood__table_used(TABLE_EVENT);
     for (uint32_t i = 1; i < used; i++) {
         struct event_shm *e = (struct event_shm *)(void *)brood__slot_at(TABLE_EVENT, i);
         if (LOW(atomic_load(&e->word)) & OS_WAITERS) brood__os_futex_wake(brood__low_half(&e->word), INT_MAX);

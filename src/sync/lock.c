@@ -222,7 +222,7 @@ int brood_lock_holder(brood_lock lock)
 
 bool brood__lock_repair(uint32_t dead)
 {
-    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_LOCK].used);
+    uint32_t used = brood__table_used(TABLE_LOCK);
     for (uint32_t i = 1; i < used; i++) {
         struct lock_shm *l = (struct lock_shm *)(void *)brood__slot_at(TABLE_LOCK, i);
         uint64_t seen = atomic_load(&l->word), slot = atomic_load(&l->slot.word);
@@ -242,7 +242,7 @@ bool brood__lock_repair(uint32_t dead)
 
 void brood__lock_ring_all(void)
 {
-    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_LOCK].used);
+    uint32_t used = brood__table_used(TABLE_LOCK);
     for (uint32_t i = 1; i < used; i++) {
         struct lock_shm *l = (struct lock_shm *)(void *)brood__slot_at(TABLE_LOCK, i);
         if (LOW(atomic_load(&l->word)) & OS_WAITERS) brood__os_futex_wake(brood__low_half(&l->word), INT_MAX);

@@ -24,6 +24,14 @@ static uint32_t *entries(const struct semaphore_shm *s)
     return brood__at(s->slot.body);
 }
 
+/* Whether the entries are memory: the supervisor does not believe it unseen. */
+static bool is_sound(const struct semaphore_shm *s)
+{
+    uint64_t body = s->slot.body;
+    return body % sizeof(uint32_t) == 0 && body < brood__arena()->size &&
+           brood__in_arena(brood__at(body), ENTRIES * sizeof(uint32_t));
+}
+
 static void add_up(struct semaphore_shm *s)
 {
     uint32_t held = 0;
@@ -196,7 +204,7 @@ static bool concerned(struct semaphore_shm *s, uint32_t dead)
 {
     if (atomic_load(&s->monitor.word) & OS_OWNER_DIED) return true;
     uint64_t body = s->slot.body;
-    if (!body) return false;
+    if (!body || !is_sound(s)) return false;
     const volatile uint32_t *e = brood__at(body);
     for (uint32_t i = 0; i < ENTRIES; i++)
         if (ENTRY_UNITS(e[i]) && ENTRY_MEMBER(e[i]) == dead) return true;
@@ -217,7 +225,7 @@ static bool repair(struct semaphore_shm *s, uint32_t dead)
     }
     if (seen & OS_OWNER_DIED) brood__monitor_inherit(&s->monitor);
     uint32_t returned = 0;
-    if (s->slot.body && SLOT_STATE(atomic_load(&s->slot.word)) == SLOT_LIVE) {
+    if (is_sound(s) && SLOT_STATE(atomic_load(&s->slot.word)) == SLOT_LIVE) {
         for (uint32_t i = 0; i < ENTRIES; i++) {
             uint32_t entry = entries(s)[i];
             if (ENTRY_UNITS(entry) == 0 || ENTRY_MEMBER(entry) != dead) continue;
@@ -232,7 +240,7 @@ static bool repair(struct semaphore_shm *s, uint32_t dead)
 
 bool brood__semaphore_repair(uint32_t dead)
 {
-    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_SEMAPHORE].used);
+    uint32_t used = brood__table_used(TABLE_SEMAPHORE);
     bool all = true;
     for (uint32_t i = 1; i < used; i++)
         all &= repair((struct semaphore_shm *)(void *)brood__slot_at(TABLE_SEMAPHORE, i), dead);
@@ -241,7 +249,7 @@ bool brood__semaphore_repair(uint32_t dead)
 
 void brood__semaphore_ring_all(void)
 {
-    uint32_t used = atomic_load(&brood__arena()->tables[TABLE_SEMAPHORE].used);
+    uint32_t used = brood__table_used(TABLE_SEMAPHORE);
     for (uint32_t i = 1; i < used; i++)
         brood__monitor_ring(&((struct semaphore_shm *)(void *)brood__slot_at(TABLE_SEMAPHORE, i))->monitor);
 }

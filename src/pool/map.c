@@ -267,7 +267,9 @@ static int wait_for(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job
             brood__relax(n++);
             continue;
         }
-        atomic_exchange(&job->bell, OS_WAITERS); /* armed before the look, as for a task */
+        atomic_exchange(&job->bell, OS_WAITERS);
+        /* Armed before the look, whose loads are but acquire: pairs with the fence in brood__pool_answer. */
+        atomic_thread_fence(memory_order_seq_cst);
         result = finished(pool, job);
         if (result != 0) break;
         late = brood__sleep(&job->bell, OS_WAITERS, deadline, pool_id) < 0;

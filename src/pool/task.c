@@ -275,8 +275,9 @@ static int wait_for(struct pool_shm *pool, struct task_shm *t, brood_future futu
             brood__relax(n++);
             continue;
         }
-        atomic_exchange(&t->bell,
-                        OS_WAITERS); /* seq_cst: armed before the look; pairs with the worker's DONE before its look */
+        atomic_exchange(&t->bell, OS_WAITERS);
+        /* Armed before the look, whose loads are but acquire: pairs with the fence in brood__pool_answer. */
+        atomic_thread_fence(memory_order_seq_cst);
         result = answered(t, future);
         if (result == 0) result = hopeless(pool);
         if (result != 0) break;

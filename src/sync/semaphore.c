@@ -32,11 +32,21 @@ static bool is_sound(const struct semaphore_shm *s)
            brood__in_arena(brood__at(body), ENTRIES * sizeof(uint32_t));
 }
 
+/* Written under the latch, which orders it; relaxed, for the look of one who spins is but a hint. */
+static uint32_t free_units(const struct semaphore_shm *s)
+{
+    return atomic_load_explicit(&((struct semaphore_shm *)(uintptr_t)s)->free_units, memory_order_relaxed);
+}
+static void set_free(struct semaphore_shm *s, uint32_t units)
+{
+    atomic_store_explicit(&s->free_units, units, memory_order_relaxed);
+}
+
 static void add_up(struct semaphore_shm *s)
 {
     uint32_t held = 0;
     for (uint32_t i = 0; i < ENTRIES; i++) held += ENTRY_UNITS(entries(s)[i]);
-    s->free_units = s->total - held;
+    set_free(s, s->total - held);
 }
 
 static int enter(struct semaphore_shm *s, uint64_t id, void **announced)
@@ -83,7 +93,7 @@ int brood_semaphore_new(brood_semaphore *semaphore, unsigned units, const brood_
     struct semaphore_shm *s = (struct semaphore_shm *)(void *)brood__slot_at(TABLE_SEMAPHORE, index);
     for (uint32_t i = 0; i < ENTRIES; i++) entries(s)[i] = 0;
     s->total = units;
-    s->free_units = units;
+    set_free(s, units);
     s->bounded = options && options->bounded;
     s->monitor.flags[MONITOR_ASLEEP] = s->monitor.flags[MONITOR_BATON] = 0;
     semaphore->id = brood__slot_publish(TABLE_SEMAPHORE, index);
@@ -123,12 +133,12 @@ static uint32_t *find(struct semaphore_shm *s, uint32_t member, bool fresh)
 /* Under the latch: 0, BROOD_EAGAIN, BROOD_EARENA. */
 static int take(struct semaphore_shm *s)
 {
-    if (s->free_units == 0) return BROOD_EAGAIN;
+    if (free_units(s) == 0) return BROOD_EAGAIN;
     uint32_t *entry = find(s, brood__self->member, true);
     if (!entry) return BROOD_EARENA;
     uint32_t units = ENTRY_UNITS(*entry);
     commit(entry, brood__self->member << 16 | (units + 1)); /* (1) the unit is ours */
-    s->free_units--;
+    set_free(s, free_units(s) - 1);
     return 0;
 }
 
@@ -147,12 +157,12 @@ int brood_semaphore_acquire(brood_semaphore semaphore, int timeout)
         if (result < 0) break;
         result = take(s);
         if (result != BROOD_EAGAIN || timeout == 0 || late) {
-            brood__monitor_leave(&s->monitor, announced, 0, s->free_units > 0);
+            brood__monitor_leave(&s->monitor, announced, 0, free_units(s) > 0);
             break;
         }
         if (n < SPIN_BEFORE_SLEEP) {
             brood__monitor_leave(&s->monitor, announced, 0, false);
-            while (n < SPIN_BEFORE_SLEEP && *(volatile uint32_t *)&s->free_units == 0) brood__relax(n++);
+            while (n < SPIN_BEFORE_SLEEP && free_units(s) == 0) brood__relax(n++);
             continue;
         }
         slept = true;
@@ -172,7 +182,7 @@ int brood_semaphore_release(brood_semaphore semaphore)
     result = enter(s, semaphore.id, &announced);
     if (result < 0) return result;
     uint32_t *entry = find(s, brood__self->member, false);
-    for (uint32_t i = 0; !entry && s->free_units < s->total && i < ENTRIES; i++)
+    for (uint32_t i = 0; !entry && free_units(s) < s->total && i < ENTRIES; i++)
         if (ENTRY_UNITS(entries(s)[i])) entry = &entries(s)[i];
     if (entry)
         commit(entry, ENTRY_UNITS(*entry) == 1 ? 0 : *entry - 1); /* (1) the unit is free */
@@ -180,8 +190,8 @@ int brood_semaphore_release(brood_semaphore semaphore)
         result = BROOD_EPERM;
     else
         commit(&s->total, s->total + 1);
-    if (result == 0) s->free_units++;
-    brood__monitor_leave(&s->monitor, announced, result == 0, s->free_units > 0);
+    if (result == 0) set_free(s, free_units(s) + 1);
+    brood__monitor_leave(&s->monitor, announced, result == 0, free_units(s) > 0);
     return result;
 }
 
@@ -194,8 +204,8 @@ int brood_semaphore_value(brood_semaphore semaphore)
     void *announced;
     result = enter(s, semaphore.id, &announced);
     if (result < 0) return result;
-    result = (int)s->free_units;
-    brood__monitor_leave(&s->monitor, announced, 0, s->free_units > 0);
+    result = (int)free_units(s);
+    brood__monitor_leave(&s->monitor, announced, 0, free_units(s) > 0);
     return result;
 }
 
@@ -234,7 +244,7 @@ static bool repair(struct semaphore_shm *s, uint32_t dead)
         }
         if (returned || (seen & OS_OWNER_DIED)) add_up(s);
     }
-    brood__monitor_leave(&s->monitor, announced, (int)returned, s->free_units > 0);
+    brood__monitor_leave(&s->monitor, announced, (int)returned, free_units(s) > 0);
     return true;
 }
 

@@ -17,8 +17,8 @@
 struct semaphore_shm {
     struct slot_shm slot;
     uint32_t total;
-    uint32_t bounded;    /* never changes */
-    uint32_t free_units; /* derived */
+    uint32_t bounded;            /* never changes */
+    _Atomic uint32_t free_units; /* derived; who spins looks at it without the latch */
     uint32_t reserved[9];
     struct latch_shm monitor;
 };

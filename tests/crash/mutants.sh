@@ -91,7 +91,7 @@ mutant monitor-heir-asks-nobody sync/wait.c 's/brood__monitor_inherit\(latch\);/
 mutant monitor-no-baton sync/wait.c '/^static void leave_and_wake/,/^}/ s/latch->flags\[MONITOR_BATON\] = 1;//' stalled
 mutant semaphore-heir-believes sync/semaphore.c 's/if \(heir\) add_up\(s\);//' semaphore/release-own-two-asleep
 mutant semaphore-counts-first sync/semaphore.c \
-    '/^static int take/,/^}/ { s/^ *s->free_units--;//; s/(commit\(entry.*)/s->total--; s->free_units--; \1 s->total++;/ }' \
+    '/^static int take/,/^}/ { s/^ *set_free\(s, free_units\(s\) - 1\);//; s/(commit\(entry.*)/s->total--; s->free_units--; \1 s->total++;/ }' \
     semaphore/acquire
 
 mutant monitor-no-relay sync/wait.c 's/if \(ready && wake == 0\) wake = 1;//' stalled/semaphore-woken-dies

@@ -55,7 +55,7 @@ mutant() {
 # --- announcements: a death between commit and wake-up is told to nobody
 mutant lock-unannounced sync/lock.c 's/brood__os_announce\(low_half\)/brood__os_announce(NULL)/' lock/two-one-dies
 mutant lock-sleeper-unannounced sync/lock.c \
-    '/^int brood_lock_acquire/,/^}/ s/brood__os_announce\(brood__low_half\(&l->word\)\)/NULL/' lock/three-one-dies
+    '/^static inline int acquire/,/^}/ s/brood__os_announce\(brood__low_half\(&l->word\)\)/NULL/' lock/three-one-dies
 mutant event-unannounced sync/event.c '/^static int change/,/^}/ s/brood__os_announce\(brood__low_half\(&e->word\)\)/NULL/' \
     event/set
 
@@ -78,7 +78,7 @@ mutant ring-tail-no-repair queue/ring.c 's/if \(__builtin_expect\(seen & OS_OWNE
     queue/two-producers
 mutant ring-relaxed-head queue/ring.c 's/atomic_store_explicit\(&q->head, at, memory_order_release\);/;/' queue/one-one
 mutant semaphore-counts-first sync/semaphore.c \
-    '/^static int take/,/^}/ { s/^ *s->free_units--;//; s/(commit\(entry.*)/s->total--; s->free_units--; \1 s->total++;/ }' \
+    '/^static int take/,/^}/ { s/^ *set_free\(s, free_units\(s\) - 1\);//; s/(commit\(entry.*)/s->total--; s->free_units--; \1 s->total++;/ }' \
     semaphore/two-one-dies
 
 # --- looks before a sleep
@@ -93,7 +93,7 @@ mutant lock-no-look sync/lock.c 's/if \(brood__sleep\(brood__low_half\(&l->word\
 
 # --- what a death does
 mutant lock-death-unsaid sync/lock.c 's/OS_OWNER_DIED \| \(LOW/(LOW/' lock/two-one-dies
-mutant task-death-unsaid pool/task.c 's/lose\(pool, pool_id, t, seen, &death\);/;/' task/worker-dies
+mutant task-death-unsaid pool/fate.c 's/lose\(pool, pool_id, t, seen, death\);/;/' task/worker-dies
 
 # --- fences
 mutant rest-unfenced pool/worker.c '/^static void rest/,/^}/ s/atomic_thread_fence\(memory_order_seq_cst\);/;/' task/weak

@@ -130,7 +130,7 @@ const struct scene model_semaphore_scenes[] = {
      3,
      .in_short = true,
      .end = all_free},
-    {"semaphore/two-both-die", one_unit, {once_of_one, once_of_one, supervisor}, 3, 2, 0, 1, .end = all_free},
+    {"semaphore/two-both-die", one_unit, {once_of_one, once_of_one, supervisor}, 3, 2, 0, 0, .end = all_free},
     {"semaphore/three", one_unit, {once_of_one, once_of_one, once_of_one}, 0, 0, 0, UNBOUNDED, .end = all_free},
     {"semaphore/three-one-dies",
      one_unit,

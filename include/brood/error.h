@@ -63,10 +63,10 @@ BROOD_API const char *brood_strerror(int code);
 BROOD_API const char *brood_error_name(int code);
 
 /*
- * More about the last failure of a Brood call in this thread that had more to say than its code: which step failed,
- * which module differs, what a failed task said ("exec failed: /bin/x: No such file or directory").  The empty string
- * before the first such.  Calls that succeed, or fail with nothing to add, leave it as it is: ask at once, and print it
- * beside brood_strerror.  Belongs to the library and is good until the thread's next Brood call.
+ * More about this thread's last Brood call, which failed: which step, which module differs, what a failed task said
+ * ("exec failed: /bin/x: No such file or directory").  The empty string if there is nothing to add to its code.  Each
+ * call begins by taking back what was said before, those that succeed too, and those of signal handlers: ask at once,
+ * and print it beside brood_strerror.  Belongs to the library and is good until the thread's next Brood call.
  */
 BROOD_API const char *brood_error_detail(void);
 

@@ -9,6 +9,7 @@
 #ifndef BROOD_ARENA_ARENA_H
 #define BROOD_ARENA_ARENA_H
 
+#include "arena/detail.h"
 #include "arena/latch.h"
 #include "arena/pages.h"
 #include "arena/slot.h"
@@ -101,12 +102,13 @@ static inline uint64_t brood__offset(const void *address)
 bool brood__in_arena(const void *address, size_t size);
 
 /*
- * Every public call begins with this: a member, whose thread is prepared for the kernel's robust list.
- * BROOD_ENOTMEMBER, BROOD_EUNSUPPORTED.
+ * Every public call begins with this: nothing is said of it yet, and it is made by a member, whose thread is prepared
+ * for the kernel's robust list.  BROOD_ENOTMEMBER, BROOD_EUNSUPPORTED.
  */
 int brood__enter_slow(void);
 static inline int brood__enter(void)
 {
+    brood__say_nothing();
     if (__builtin_expect(brood__is_member() && brood__os_robust.tid != 0, 1)) return 0;
     return brood__enter_slow();
 }

@@ -25,7 +25,7 @@ static const struct row {
 #undef ROW
 };
 
-static _Thread_local char detail[DETAIL_SIZE];
+_Thread_local struct detail brood__detail;
 
 static const struct row *find(int code)
 {
@@ -59,7 +59,12 @@ const char *brood_error_name(int code)
 
 const char *brood_error_detail(void)
 {
-    return detail;
+    struct detail *d = &brood__detail;
+    if (d->kind == DETAIL_NUMBERS) {
+        snprintf(d->text, sizeof d->text, d->format, d->numbers[0], d->numbers[1]);
+        d->kind = DETAIL_TEXT;
+    }
+    return d->kind == DETAIL_TEXT ? d->text : "";
 }
 
 int brood__fail_with(int code, const char *format, ...)
@@ -71,7 +76,8 @@ int brood__fail_with(int code, const char *format, ...)
     int length = vsnprintf(text, sizeof text, format, args);
     va_end(args);
     if (length < 0) text[0] = '\0';
-    memcpy(detail, text, sizeof detail);
+    memcpy(brood__detail.text, text, sizeof text);
+    brood__detail.kind = DETAIL_TEXT;
     errno = saved;
     return code;
 }

@@ -208,16 +208,21 @@ int brood_pool_submit_task_with(brood_pool pool, brood_future *future, const bro
 
 /* --------------------------------------------------------------------------------------------------------- answers */
 
-static int find(brood_future future, struct pool_shm **pool, struct task_shm **task)
+static int look_for(brood_future future, struct pool_shm **pool, struct task_shm **task)
 {
-    int error = brood__enter();
-    if (error < 0) return error;
+    int error = 0;
     *pool = brood__pool_find(future.pool, &error);
     if (!*pool) return error < 0 ? error : BROOD_ESTALE;
     uint32_t slot = FUTURE_SLOT(future.serial);
     if (slot >= atomic_load_explicit(&(*pool)->slots, memory_order_acquire)) return BROOD_ESTALE;
     *task = brood__pool_task(*pool, slot);
     return 0;
+}
+
+static int find(brood_future future, struct pool_shm **pool, struct task_shm **task)
+{
+    int error = brood__enter();
+    return error < 0 ? error : look_for(future, pool, task);
 }
 
 /* 1: answered, 0: not yet, BROOD_ESTALE. */
@@ -379,11 +384,11 @@ int brood_future_get(brood_future future, void *result, int timeout, brood_outco
     return error;
 }
 
-int brood_future_free(brood_future future)
+static int give_back(brood_future future)
 {
     struct pool_shm *pool = NULL;
     struct task_shm *t = NULL;
-    int error = find(future, &pool, &t);
+    int error = look_for(future, &pool, &t);
     if (error < 0) return error;
     uint64_t seen = atomic_load_explicit(&t->word, memory_order_acquire);
     for (;;) {
@@ -407,6 +412,12 @@ int brood_future_free(brood_future future)
         default: return BROOD_ESTALE;
         }
     }
+}
+
+int brood_future_free(brood_future future)
+{
+    int error = brood__enter();
+    return error < 0 ? error : give_back(future);
 }
 
 int brood_future_cancel(brood_future future, int grace)
@@ -448,7 +459,7 @@ int brood_pool_apply_task(brood_pool pool, const brood_task *task, const void *a
     int error = brood_pool_submit_task(pool, &future, task, arg);
     if (error < 0) return error;
     error = brood_future_get(future, task->flags & BROOD_TASK_RESULT_BYTES ? NULL : result, timeout, outcome);
-    brood_future_free(future);
+    give_back(future);
     return error;
 }
 

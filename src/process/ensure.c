@@ -130,5 +130,7 @@ void brood__supervisor_tick(void)
     struct supervisor_shm *s = &brood__arena()->supervisor;
     /* Word 0: there never was one, so nothing depends on it.  NONE later: the last start failed; try again. */
     if (brood__self->supervisor || atomic_load(&s->word) == 0) return;
-    if (!brood__supervisor_alive()) brood__supervisor_ensure(NULL);
+    if (brood__supervisor_alive()) return;
+    brood__supervisor_ensure(NULL);
+    brood__say_nothing(); /* the call that waits has its own end */
 }

@@ -44,6 +44,7 @@ void brood__family_rejoin(void)
 
 int brood_configure(const brood_family_options *options)
 {
+    brood__say_nothing();
     if (options && (options->start_timeout < 0 || (unsigned)options->start_method > BROOD_START_FORKSERVER ||
                     (options->arena_limit && options->arena_limit < 1024 * 1024)))
         return BROOD_EINVAL;
@@ -126,6 +127,7 @@ int brood_init(int *argc, char ***argv)
 {
     int channel = channel_from_environment();
     if (channel >= 0) brood__child_run(channel, false);
+    brood__say_nothing();
     if (brood__is_member()) return 0;
     if (mirror.arena) { /* a copy of a member, forked outside of Brood: it goes its own way */
         brood__arena_forget(&mirror, true);

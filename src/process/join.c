@@ -190,19 +190,22 @@ int brood_process_join(brood_process process, int timeout, int *code)
     return ended == BROOD_ESTALE ? BROOD_ESTALE : 0;
 }
 
-static int send_signal(brood_process process, int signal)
+static int send_to(const struct member_shm *m, int signal)
 {
-    struct member_shm *m;
-    int error = find(process, &m);
-    if (error < 0) return error;
-    if (atomic_load(&m->gone)) return 0;
     int pidfd;
-    error = open_process(m, &pidfd);
+    int error = open_process(m, &pidfd);
     if (error == -ESRCH) return 0;
     if (error < 0) return error;
     error = brood__os_process_signal(pidfd, signal);
     brood__os_close(&pidfd);
     return error == -ESRCH ? 0 : error;
+}
+
+static int send_signal(brood_process process, int signal)
+{
+    struct member_shm *m;
+    int error = find(process, &m);
+    return error < 0 || atomic_load(&m->gone) ? error : send_to(m, signal);
 }
 
 int brood_process_terminate(brood_process process)
@@ -236,7 +239,7 @@ bool brood__process_discard(uint32_t member)
     if (SLOT_STATE(word) == SLOT_INIT && atomic_compare_exchange_strong(&m->slot.word, &word, garbage)) return true;
     if (SLOT_STATE(word) != SLOT_LIVE) return true;
     /* It came up all the same. */
-    brood_process_kill((brood_process){HANDLE(TABLE_MEMBER, member, SLOT_GENERATION(word))});
+    if (!atomic_load(&m->gone)) send_to(m, SIGKILL);
     brood__member_abandon(member);
     return false;
 }

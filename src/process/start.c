@@ -290,10 +290,8 @@ int brood_process_start_task(brood_process *process, const brood_process_options
                              const void *arg)
 {
     static const brood_process_options none;
-    char before[DETAIL_SIZE]; /* what an earlier call said must not seem to be about this one */
-    snprintf(before, sizeof before, "%s", brood_error_detail());
-    brood__fail_with(0, "%s", "");
     int error = start(process, options ? options : &none, task, arg);
+    if (error == 0) brood__say_nothing(); /* of tries that failed */
     if (error < 0 && !brood_error_detail()[0]) brood__fail_with(error, "%s", brood_strerror(error));
-    return error < 0 ? error : brood__fail_with(0, "%s", before);
+    return error;
 }

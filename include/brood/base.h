@@ -2,7 +2,9 @@
 /*
  * base.h - the family: the process that called brood_init, and all that it starts, directly or not.
  *
- * Timeouts are milliseconds as poll(2) has them: 0 tries, BROOD_FOREVER waits.
+ * Timeouts are milliseconds as poll(2) has them: 0 tries, BROOD_FOREVER waits.  Any other negative number is BROOD_EINVAL
+ * in every call, also where nobody would have to wait.  In an options struct, where 0 means default, 0 and BROOD_FOREVER
+ * both wait; start_timeout alone has another default, and can't be BROOD_FOREVER.
  */
 #ifndef BROOD_BASE_H
 #define BROOD_BASE_H
@@ -58,9 +60,10 @@ BROOD_API bool brood_is_member(void);
 
 /* Settings of a family, to be given before brood_init, which takes them; zero means default. */
 typedef struct brood_family_options {
-    size_t arena_limit;              /* bytes of shared memory at most; default half of what machine and cgroup allow */
+    size_t arena_limit;              /* bytes of shared memory at most, at least 1 MiB; default half of what machine and
+                                        cgroup allow */
     brood_start_method start_method; /* default BROOD_START_FORKSERVER */
-    int start_timeout;               /* ms in which a child has to report; default 30000 */
+    int start_timeout;               /* ms in which a child has to report, never negative; default 30000 */
 } brood_family_options;
 
 /* Use options for the family that the next brood_init makes.  BROOD_EINVAL for a value out of range. */

@@ -25,14 +25,19 @@ BROOD_BEGIN
  */
 BROOD_API int brood_lock_new(brood_lock *lock);
 
-/* Free it: sleepers and later callers get BROOD_ESTALE.  0, BROOD_ESTALE (also when freed before), BROOD_ENOTMEMBER. */
+/*
+ * Free it: sleepers and later callers get BROOD_ESTALE.  0, BROOD_ESTALE (also when freed before), BROOD_ENOTMEMBER.
+ * A lock whose owner died is BROOD_ECLOSED to acquire, release and holder, until its place is used again; then
+ * BROOD_ESTALE.
+ */
 BROOD_API int brood_lock_free(brood_lock lock);
 
 /*
  * Acquire; timeout in ms, 0 tries, BROOD_FOREVER waits.
  * 0; BROOD_EOWNERDEAD: acquired, and the last holder died with it; BROOD_EAGAIN (timeout 0) or BROOD_ETIMEDOUT: held by
  * another; BROOD_EDEADLK: this process holds it and the timeout is BROOD_FOREVER in a process with one thread;
- * BROOD_ESTALE; BROOD_ENOTMEMBER.  Thread-safe; async-signal-safe with timeout 0.
+ * BROOD_EINVAL: a timeout below BROOD_FOREVER; BROOD_ECLOSED: its owner died; BROOD_ESTALE; BROOD_ENOTMEMBER.
+ * Thread-safe; async-signal-safe with timeout 0.
  * A process that dies inside either holds it, and its heir is told, or does not.
  */
 BROOD_API int brood_lock_acquire(brood_lock lock, int timeout);
@@ -63,12 +68,12 @@ typedef struct brood_deadlock_member {
 BROOD_API int brood_deadlock_find(brood_deadlock_member *members, size_t capacity);
 
 /*
- * Release; by any member.  0; BROOD_EPERM: nobody holds it; BROOD_ESTALE; BROOD_ENOTMEMBER.
+ * Release; by any member.  0; BROOD_EPERM: nobody holds it; BROOD_ECLOSED; BROOD_ESTALE; BROOD_ENOTMEMBER.
  * Thread-safe, async-signal-safe.  A process that dies inside has released it or not; waiters go on in both cases.
  */
 BROOD_API int brood_lock_release(brood_lock lock);
 
-/* The pid of the holder, 0 when free; BROOD_ESTALE, BROOD_ENOTMEMBER. */
+/* The pid of the holder, 0 when free; BROOD_ECLOSED, BROOD_ESTALE, BROOD_ENOTMEMBER. */
 BROOD_API int brood_lock_holder(brood_lock lock);
 
 BROOD_END

@@ -48,7 +48,7 @@ typedef struct brood_process_options {
     size_t cpu_count;
     size_t memory_limit;  /* bytes of data (RLIMIT_DATA) */
     unsigned cpu_seconds; /* RLIMIT_CPU */
-    int start_timeout;    /* ms in which it has to report; default the family's */
+    int start_timeout;    /* ms in which it has to report, never negative; default the family's */
 } brood_process_options;
 
 BROOD_BEGIN
@@ -73,7 +73,7 @@ BROOD_API int brood_process_start_task(brood_process *process, const brood_proce
 
 /*
  * Wait until it has ended; timeout in ms.  0, and *exit_code (may be NULL) is set; BROOD_EAGAIN (timeout 0),
- * BROOD_ETIMEDOUT; BROOD_ESTALE.  Any member may join any process, any number of times.
+ * BROOD_ETIMEDOUT; BROOD_EINVAL: a timeout below BROOD_FOREVER; BROOD_EDEADLK: itself; BROOD_ESTALE.  Any member may join any process, any number of times.
  */
 BROOD_API int brood_process_join(brood_process process, int timeout, int *exit_code);
 

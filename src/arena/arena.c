@@ -28,6 +28,11 @@ int brood__enter_slow(void)
     return brood__os_robust_prepare() < 0 ? BROOD_EUNSUPPORTED : 0;
 }
 
+int brood__refuse_timeout(int timeout)
+{
+    return brood__fail_numbers(BROOD_EINVAL, "a timeout of %lld ms: only BROOD_FOREVER is less than 0", timeout, 0);
+}
+
 /* This process's view, in a page that is zeroes in every forked child: made once, used for each family in turn. */
 static int view(struct self **self)
 {

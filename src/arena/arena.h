@@ -113,6 +113,14 @@ static inline int brood__enter(void)
     return brood__enter_slow();
 }
 
+/* Likewise a call that waits: BROOD_EINVAL too, for a negative timeout that is not BROOD_FOREVER. */
+int brood__refuse_timeout(int timeout);
+static inline int brood__enter_for(int timeout)
+{
+    int error = brood__enter();
+    return __builtin_expect(timeout >= BROOD_FOREVER, 1) || error < 0 ? error : brood__refuse_timeout(timeout);
+}
+
 /* Make an arena with these limits, and this process's view of it, as the founder. */
 int brood__arena_create(size_t limit);
 /* Map the arena behind a descriptor, which from then on is the library's (closed on failure too). */

@@ -341,8 +341,9 @@ int brood_pool_terminate(brood_pool pool)
 
 int brood_pool_drain(brood_pool pool, int timeout, int grace)
 {
-    if (timeout < BROOD_FOREVER || grace < BROOD_FOREVER) return BROOD_EINVAL;
-    int error = brood_pool_close(pool);
+    int error = brood__enter_for(timeout);
+    if (error == 0) error = brood__enter_for(grace);
+    if (error == 0) error = brood_pool_close(pool);
     if (error == 0) error = brood_pool_join(pool, timeout);
     if (error != BROOD_ETIMEDOUT && error != BROOD_EAGAIN) return error;
     error = shut(pool, POOL_STOPPING);
@@ -354,7 +355,7 @@ int brood_pool_drain(brood_pool pool, int timeout, int grace)
 
 int brood_pool_join(brood_pool pool, int timeout)
 {
-    int error = brood__enter();
+    int error = brood__enter_for(timeout);
     if (error < 0) return error;
     struct pool_shm *p = brood__pool_find(pool.id, &error);
     if (!p) return error;

@@ -350,7 +350,8 @@ static int get(brood_future future, brood_bytes *result, int timeout, brood_outc
 {
     struct pool_shm *pool = NULL;
     struct task_shm *t = NULL;
-    int error = find(future, &pool, &t);
+    int error = brood__enter_for(timeout);
+    if (error == 0) error = look_for(future, &pool, &t);
     if (error < 0 || !t) return error;
     error = wait_for(pool, t, future, timeout);
     if (error == BROOD_EAGAIN && atomic_load(&pool->polled)) { /* as a queue: quiet the bell, arm, look once more */
@@ -424,8 +425,8 @@ int brood_future_cancel(brood_future future, int grace)
 {
     struct pool_shm *pool = NULL;
     struct task_shm *t = NULL;
-    int error = find(future, &pool, &t);
-    if (error == 0 && grace < BROOD_FOREVER) error = BROOD_EINVAL;
+    int error = brood__enter_for(grace);
+    if (error == 0) error = look_for(future, &pool, &t);
     if (error < 0) return error;
     for (;;) {
         uint64_t seen = atomic_load_explicit(&t->word, memory_order_acquire);

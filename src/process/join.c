@@ -49,14 +49,18 @@ void brood__sentinel_close_all(bool forget)
     }
 }
 
-static int find(brood_process process, struct member_shm **m)
+static int look_for(brood_process process, struct member_shm **m)
 {
-    int error = brood__enter();
-    if (error < 0) return error;
     *m = brood__member_find(process.id);
     /* Given back, and the supervisor is not through with it yet. */
     if (*m && atomic_load(&(*m)->gone) && atomic_load(&(*m)->released)) *m = NULL;
     return *m ? 0 : BROOD_ESTALE;
+}
+
+static int find(brood_process process, struct member_shm **m)
+{
+    int error = brood__enter();
+    return error < 0 ? error : look_for(process, m);
 }
 
 static int open_process(const struct member_shm *m, int *pidfd)
@@ -157,7 +161,8 @@ int brood_process_is_alive(brood_process process)
 int brood_process_join(brood_process process, int timeout, int *code)
 {
     struct member_shm *m;
-    int result = find(process, &m);
+    int result = brood__enter_for(timeout);
+    if (result == 0) result = look_for(process, &m);
     if (result < 0) return result;
     if (process.id == brood__self->id) return BROOD_EDEADLK;
     int64_t deadline = brood__os_deadline(timeout);

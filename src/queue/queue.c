@@ -17,12 +17,17 @@ static struct queue_shm *at(uint32_t index)
     return (struct queue_shm *)(void *)brood__slot_at(TABLE_QUEUE, index);
 }
 
-static int find(brood_queue queue, struct queue_shm **q)
+static int find_for(brood_queue queue, int timeout, struct queue_shm **q)
 {
-    int error = brood__enter();
+    int error = brood__enter_for(timeout);
     if (error < 0) return error;
     *q = brood__slot_find(TABLE_QUEUE, queue.id);
     return *q ? 0 : brood__slot_gone(TABLE_QUEUE, queue.id);
+}
+
+static int find(brood_queue queue, struct queue_shm **q)
+{
+    return find_for(queue, 0, q);
 }
 
 /* -------------------------------------------------------------------------------------------- making and freeing */
@@ -133,7 +138,7 @@ static int put_long(struct queue_shm *q, brood_queue queue, brood_buffer buffer,
 int brood_queue_put(brood_queue queue, const void *data, size_t size, int timeout)
 {
     struct queue_shm *q;
-    int error = find(queue, &q);
+    int error = find_for(queue, timeout, &q);
     if (error < 0) return error;
     if (!data && size) return BROOD_EINVAL;
     if (!is_long(q, size)) {
@@ -155,14 +160,14 @@ int brood_queue_put(brood_queue queue, const void *data, size_t size, int timeou
 int brood_queue_put_buffer(brood_queue queue, brood_buffer buffer, int timeout)
 {
     struct queue_shm *q;
-    int error = find(queue, &q);
+    int error = find_for(queue, timeout, &q);
     return error < 0 ? error : put_long(q, queue, buffer, timeout);
 }
 
 int brood_queue_put_batch(brood_queue queue, const brood_bytes *messages, size_t n, int timeout)
 {
     struct queue_shm *q;
-    int error = find(queue, &q);
+    int error = find_for(queue, timeout, &q);
     if (error < 0) return error;
     if (n == 0 || n > INT32_MAX || !messages) return BROOD_EINVAL;
     for (size_t i = 0; i < n; i++) {
@@ -195,7 +200,7 @@ static int take_copy(struct sink *sink, const struct record *record)
 static int get_copy(brood_queue queue, struct copy *c, int timeout)
 {
     struct queue_shm *q;
-    int result = find(queue, &q);
+    int result = find_for(queue, timeout, &q);
     if (result < 0) return result;
     if (!c->data && c->capacity) return BROOD_EINVAL;
     result = brood__ring_get(q, queue.id, &c->sink, timeout);
@@ -250,7 +255,7 @@ static int take_buffer(struct sink *sink, const struct record *record)
 int brood_queue_get_buffer(brood_queue queue, brood_buffer *buffer, int timeout)
 {
     struct queue_shm *q;
-    int result = find(queue, &q);
+    int result = find_for(queue, timeout, &q);
     if (result < 0) return result;
     struct as_buffer a = {.sink = {.take = take_buffer}};
     int64_t deadline = brood__os_deadline(timeout);
@@ -311,7 +316,7 @@ static int take_batch(struct sink *sink, const struct record *record)
 int brood_queue_get_batch(brood_queue queue, void *data, size_t capacity, size_t *sizes, size_t n, int timeout)
 {
     struct queue_shm *q;
-    int result = find(queue, &q);
+    int result = find_for(queue, timeout, &q);
     if (result < 0) return result;
     if (n == 0 || n > INT32_MAX || !sizes || (!data && capacity)) return BROOD_EINVAL;
     struct batch b = {.sink = {.take = take_batch}, .data = data, .capacity = capacity, .sizes = sizes, .most = n};

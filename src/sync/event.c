@@ -143,7 +143,7 @@ static int wait_for_it(struct event_shm *e, brood_event event, int timeout)
 
 int brood_event_wait(brood_event event, int timeout)
 {
-    int result = brood__enter();
+    int result = brood__enter_for(timeout);
     if (result < 0) return result;
     struct event_shm *e = brood__slot_find(TABLE_EVENT, event.id);
     if (!e) return brood__slot_gone(TABLE_EVENT, event.id);

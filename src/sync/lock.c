@@ -141,7 +141,7 @@ static int wait_for_it(struct lock_shm *l, brood_lock lock, int timeout, struct 
 
 static inline int acquire(brood_lock lock, int timeout, struct circle *circle)
 {
-    int result = brood__enter();
+    int result = brood__enter_for(timeout);
     if (result < 0) return result;
     struct lock_shm *l = brood__slot_find(TABLE_LOCK, lock.id);
     if (!l) return gone(lock);

@@ -144,7 +144,7 @@ static int take(struct semaphore_shm *s)
 
 int brood_semaphore_acquire(brood_semaphore semaphore, int timeout)
 {
-    int result = brood__enter();
+    int result = brood__enter_for(timeout);
     if (result < 0) return result;
     struct semaphore_shm *s = brood__slot_find(TABLE_SEMAPHORE, semaphore.id);
     if (!s) return brood__slot_gone(TABLE_SEMAPHORE, semaphore.id);

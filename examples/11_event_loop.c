@@ -15,7 +15,7 @@ BROOD_TASK(sum_up, int, int, number, brood_queue, news)
     int sum = 0;
     for (int step = 1; step <= 2; step++) {
         sum += number * step;
-        brood_queue_put_value(news, (&(progress){number, step}), BROOD_FOREVER);
+        brood_queue_put_value(news, &(progress){number, step}, BROOD_FOREVER);
     }
     return sum;
 }
@@ -31,7 +31,7 @@ int main(int argc, char **argv)
     int error = brood_queue_new(&news, NULL), open = TASKS;
     if (error == 0) error = brood_pool_new(&pool, &(brood_pool_options){.workers = 2});
     for (int i = 0; i < TASKS && error == 0; i++)
-        error = brood_pool_submit(pool, &tasks[i], sum_up, (&(sum_up_args){i + 1, news}));
+        error = brood_pool_submit(pool, &tasks[i], sum_up, &(sum_up_args){i + 1, news});
 
     struct pollfd ready[2] = {{.events = POLLIN}, {.events = POLLIN}};
     if (error == 0) error = ready[0].fd = brood_queue_fd(news);

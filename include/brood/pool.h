@@ -126,6 +126,13 @@ typedef struct brood_map_options {
     int *codes;         /* n ints: what became of each item: 0, BROOD_ELOST, BROOD_EFAILED, BROOD_ECANCELED */
 } brood_map_options;
 
+/* Further wishes for an apply; zero means default. */
+typedef struct brood_apply_options {
+    int timeout; /* ms; 0 means BROOD_FOREVER */
+    brood_outcome *outcome;
+    brood_submit_options submit; /* as .submit = {.deadline = 100} */
+} brood_apply_options;
+
 BROOD_BEGIN
 
 /*
@@ -145,11 +152,11 @@ BROOD_API int brood_pool_new(brood_pool *pool, const brood_pool_options *options
  * pool is closed.  BROOD_EARENA, BROOD_ESTALE, BROOD_ENOTMEMBER, and the errors of workers that can't start.
  * Each item runs at most once.
  */
-#define brood_pool_map(pool, task, in, out, n) \
-    brood_pool_map_task(pool, BROOD_TASK_OF(task), BROOD__IN(task, in), BROOD__OUT(task, out), n, NULL)
-#define brood_pool_map_with(pool, task, in, out, n, ...)                                          \
-    brood_pool_map_task(pool, BROOD_TASK_OF(task), BROOD__IN(task, in), BROOD__OUT(task, out), n, \
-                        &(brood_map_options){__VA_ARGS__})
+#define brood_pool_map(pool, task, ...) \
+    brood_pool_map_task(pool, BROOD_TASK_OF(task), BROOD__MAP_ARRAYS(task, __VA_ARGS__), NULL)
+#define brood_pool_map_with(pool, task, in, out, n, ...)                                \
+    brood_pool_map_task(pool, BROOD_TASK_OF(task), BROOD__MAP_ARRAYS(task, in, out, n), \
+                        BROOD__OPTIONS(brood_map_options, __VA_ARGS__))
 BROOD_API int brood_pool_map_task(brood_pool pool, const brood_task *task, const void *in, void *out, size_t n,
                                   const brood_map_options *options);
 
@@ -159,8 +166,11 @@ typedef struct brood_map {
 } brood_map;
 
 /* As brood_pool_map, but at once; brood_map_wait waits for it, copies out, and frees it. */
-#define brood_pool_map_async(pool, map, task, in, out, n) \
-    brood_pool_map_async_task(pool, map, BROOD_TASK_OF(task), BROOD__IN(task, in), BROOD__OUT(task, out), n, NULL)
+#define brood_pool_map_async(pool, map, task, ...) \
+    brood_pool_map_async_task(pool, map, BROOD_TASK_OF(task), BROOD__MAP_ARRAYS(task, __VA_ARGS__), NULL)
+#define brood_pool_map_async_with(pool, map, task, in, out, n, ...)                                \
+    brood_pool_map_async_task(pool, map, BROOD_TASK_OF(task), BROOD__MAP_ARRAYS(task, in, out, n), \
+                              BROOD__OPTIONS(brood_map_options, __VA_ARGS__))
 BROOD_API int brood_pool_map_async_task(brood_pool pool, brood_map *map, const brood_task *task, const void *in,
                                         void *out, size_t n, const brood_map_options *options);
 BROOD_API int brood_map_wait(brood_map map, int timeout, brood_report *report);
@@ -172,8 +182,12 @@ BROOD_API int brood_map_wait(brood_map map, int timeout, brood_report *report);
  * Hand one call of task to the pool.  0: *future is the caller's until brood_future_free.  BROOD_EAGAIN: max_pending
  * tasks are open.  BROOD_ECLOSED, BROOD_EARENA, BROOD_ESTALE, BROOD_ENOTMEMBER, errors of start.  Never blocks.
  */
-#define brood_pool_submit(pool, future, task, ...) \
-    brood_pool_submit_task(pool, future, BROOD_TASK_OF(task), BROOD__IN(task, (__VA_ARGS__)))
+#define brood_pool_submit(pool, future, ...) \
+    BROOD__CAT(BROOD__SUBMIT_, BROOD__AMOUNT(__VA_ARGS__))(pool, future, __VA_ARGS__)
+#define BROOD__SUBMIT_ONE(pool, future, task) \
+    brood_pool_submit_task(pool, future, BROOD_TASK_OF(task), BROOD__NO_IN(task))
+#define BROOD__SUBMIT_MORE(pool, future, task, ...) \
+    brood_pool_submit_task(pool, future, BROOD_TASK_OF(task), BROOD__IN(task, __VA_ARGS__))
 BROOD_API int brood_pool_submit_task(brood_pool pool, brood_future *future, const brood_task *task, const void *arg);
 
 /*
@@ -183,16 +197,23 @@ BROOD_API int brood_pool_submit_task(brood_pool pool, brood_future *future, cons
  */
 #define brood_pool_submit_with(pool, future, task, arg, ...)                             \
     brood_pool_submit_task_with(pool, future, BROOD_TASK_OF(task), BROOD__IN(task, arg), \
-                                &(brood_submit_options){__VA_ARGS__})
+                                BROOD__OPTIONS(brood_submit_options, __VA_ARGS__))
 BROOD_API int brood_pool_submit_task_with(brood_pool pool, brood_future *future, const brood_task *task,
                                           const void *arg, const brood_submit_options *options);
 
 /*
- * Wait for a task; timeout in ms.  result: sizeof the task's result, or NULL; for brood_bytes see brood_future_bytes.
- * 0: done; BROOD_EFAILED, BROOD_ELOST, BROOD_ECANCELED: *outcome (may be NULL) says more; BROOD_EAGAIN or BROOD_ETIMEDOUT: not
- * yet.  May be asked again until the future is freed.
+ * Wait for a task; timeout in ms.  result: of the type of the task's result, or NULL; with a brood_bytes it is
+ * brood_future_bytes.  0: done; BROOD_EFAILED, BROOD_ELOST, BROOD_ECANCELED: *outcome (may be NULL) says more;
+ * BROOD_EAGAIN or BROOD_ETIMEDOUT: not yet; BROOD_EINVAL: *result has not the size of the task's result, and is left as
+ * it is.  May be asked again until the future is freed.
+ * The function behind it takes the size, which a void * does not tell.
  */
-BROOD_API int brood_future_get(brood_future future, void *result, int timeout, brood_outcome *outcome);
+#define brood_future_get(...)                                                                                          \
+    BROOD__FUTURE_GET((BROOD__BEFORE(BROOD__BEFORE(BROOD__BEFORE(__VA_ARGS__)))), /* the future, with commas */        \
+                      BROOD__LAST(BROOD__BEFORE(BROOD__BEFORE(__VA_ARGS__))), BROOD__LAST(BROOD__BEFORE(__VA_ARGS__)), \
+                      BROOD__LAST(__VA_ARGS__))
+BROOD_API int brood_future_get_exactly(brood_future future, void *result, size_t size, int timeout,
+                                       brood_outcome *outcome);
 
 /*
  * What is known of the end of the worker that ran a task; functions, files and lines are looked up in this call.
@@ -220,12 +241,19 @@ BROOD_API int brood_future_cancel(brood_future future, int grace);
 /* Give it back.  A task that is still queued is cancelled; one that runs goes on, and nobody gets its result. */
 BROOD_API int brood_future_free(brood_future future);
 
-/* Submit, wait, free. */
-#define brood_pool_apply(pool, task, arg, result)                                                                   \
-    brood_pool_apply_task(pool, BROOD_TASK_OF(task), BROOD__IN(task, arg), BROOD__OUT(task, result), BROOD_FOREVER, \
-                          NULL)
-BROOD_API int brood_pool_apply_task(brood_pool pool, const brood_task *task, const void *arg, void *result, int timeout,
-                                    brood_outcome *outcome);
+/*
+ * Submit, wait, free.  arg or result is NULL for a task without one; of a brood_bytes result nothing would be left, so it
+ * can only be NULL.  As brood_pool_submit and brood_future_get.  A task that has not ended in time is cancelled, or goes
+ * on for nobody.
+ */
+#define brood_pool_apply(pool, task, ...)                                                         \
+    brood_pool_apply_task(pool, BROOD_TASK_OF(task), BROOD__IN(task, BROOD__BEFORE(__VA_ARGS__)), \
+                          BROOD__APPLY_OUT(task, BROOD__LAST(__VA_ARGS__)), NULL)
+#define brood_pool_apply_with(pool, task, arg, result, ...)                                                \
+    brood_pool_apply_task(pool, BROOD_TASK_OF(task), BROOD__IN(task, arg), BROOD__APPLY_OUT(task, result), \
+                          BROOD__OPTIONS(brood_apply_options, __VA_ARGS__))
+BROOD_API int brood_pool_apply_task(brood_pool pool, const brood_task *task, const void *arg, void *result,
+                                    const brood_apply_options *options);
 
 /*
  * No more work is taken (BROOD_ECLOSED); what was is finished, then the workers leave.
@@ -256,5 +284,53 @@ BROOD_API int brood_pool_workers(brood_pool pool, pid_t *pids, size_t capacity);
 BROOD_API int brood_pool_fd(brood_pool pool);
 
 BROOD_END
+
+/* ------------------------------------------------------------------------------- pieces of the macros, not for direct use */
+
+/* From in, out, n, where in may have commas: what the functions take for them. */
+#define BROOD__MAP_ARRAYS(task, ...)                                \
+    BROOD__MAP_IN(task, BROOD__BEFORE(BROOD__BEFORE(__VA_ARGS__))), \
+        BROOD__OUT(task, BROOD__LAST(BROOD__BEFORE(__VA_ARGS__))), BROOD__LAST(__VA_ARGS__)
+#define BROOD__MAP_IN(task, ...)                                                                       \
+    BROOD__ONLY_IF(!BROOD__SAME(task##_args, brood_bytes) && !BROOD__SAME(task##_result, brood_bytes), \
+                   "a map is over plain values, not brood_bytes", BROOD__IN(task, __VA_ARGS__))
+
+#define BROOD__APPLY_OUT(task, result)                                                       \
+    BROOD__ONLY_IF(!BROOD__SAME(task##_result, brood_bytes) || __builtin_constant_p(result), \
+                   "result: apply keeps no brood_bytes; use brood_pool_submit", BROOD__OUT(task, result))
+
+/* The function that suits the type of result: brood_bytes come in place. */
+static inline int brood__future_get_bytes(brood_future future, void *result, size_t size, int timeout,
+                                          brood_outcome *outcome)
+{
+    (void)size;
+    return brood_future_bytes(future, (brood_bytes *)result, timeout, outcome);
+}
+#ifdef __cplusplus
+extern "C++" {
+template <class T> int brood__future_get(brood_future future, T *result, int timeout, brood_outcome *outcome)
+{
+    return brood_future_get_exactly(future, result, sizeof *result, timeout, outcome);
+}
+template <> inline int brood__future_get(brood_future future, brood_bytes *result, int timeout, brood_outcome *outcome)
+{
+    return brood_future_bytes(future, result, timeout, outcome);
+}
+inline int brood__future_get(brood_future future, decltype(nullptr), int timeout, brood_outcome *outcome)
+{
+    return brood_future_get_exactly(future, NULL, 0, timeout, outcome);
+}
+}
+#define BROOD__FUTURE_GET(future, result, timeout, outcome) brood__future_get(future, result, timeout, outcome)
+#else
+#define BROOD__FUTURE_GET(future, result, timeout, outcome) \
+    BROOD__FUTURE_GETTER(result)(future, BROOD__FUTURE_PLACE(result), timeout, outcome)
+#define BROOD__FUTURE_GETTER(p) \
+    _Generic((p), brood_bytes * : brood__future_get_bytes, default : brood_future_get_exactly)
+#define BROOD__FUTURE_PLACE(p) \
+    BROOD__ONLY_IF(_Generic((p), void * : __builtin_constant_p(p), default : 1),                 \
+                   "result: a void * does not tell its size; see brood_future_get_exactly", p), \
+        sizeof *_Generic((p), void * : (char *)0, default : (p))
+#endif
 
 #endif

@@ -56,7 +56,13 @@ BROOD_BEGIN
 /*
  * Start a process that runs task(*arg) and exits with its result if that is an int (its low 8 bits, as exit(3)), with 1
  * if it called brood_fail, else 0.  Returns once the child has reported that it found the function.
- * options and, for a task without argument, arg may be NULL.
+ * options and, for a task without argument, arg may be NULL:
+ *
+ *     brood_process_start(&p, NULL, idle);
+ *     brood_process_start(&p, NULL, worker, &(struct job){in, out});
+ *     brood_process_start_with(&p, worker, &job, .name = "worker", .daemon = true);
+ *
+ * In front of the task, and in the form _with, a compound literal with commas needs parentheses around it.
  *
  * 0: *process is a handle that the caller frees.  BROOD_EEXEC, BROOD_ENOINIT, BROOD_EMODULE, BROOD_ETASK,
  * BROOD_ESTART, BROOD_ETIMEDOUT: it could not be started, and brood_error_detail says at which step and why; nothing is left.
@@ -66,8 +72,15 @@ BROOD_BEGIN
  * Thread-safe; not async-signal-safe; may start the supervisor.
  * If the caller dies inside, the child is ended.
  */
-#define brood_process_start(process, options, task, ...) \
-    brood_process_start_task(process, options, BROOD_TASK_OF(task), BROOD__IN(task, (__VA_ARGS__)))
+#define brood_process_start(process, options, ...) \
+    BROOD__CAT(BROOD__START_, BROOD__AMOUNT(__VA_ARGS__))(process, options, __VA_ARGS__)
+#define BROOD__START_ONE(process, options, task) \
+    brood_process_start_task(process, options, BROOD_TASK_OF(task), BROOD__NO_IN(task))
+#define BROOD__START_MORE(process, options, task, ...) \
+    brood_process_start_task(process, options, BROOD_TASK_OF(task), BROOD__IN(task, __VA_ARGS__))
+#define brood_process_start_with(process, task, arg, ...)                                                      \
+    brood_process_start_task(process, BROOD__OPTIONS(brood_process_options, __VA_ARGS__), BROOD_TASK_OF(task), \
+                             BROOD__IN(task, arg))
 BROOD_API int brood_process_start_task(brood_process *process, const brood_process_options *options,
                                        const brood_task *task, const void *arg);
 

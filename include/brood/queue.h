@@ -57,9 +57,14 @@ BROOD_API int brood_queue_put(brood_queue queue, const void *data, size_t size, 
  */
 BROOD_API int brood_queue_get(brood_queue queue, void *data, size_t capacity, size_t *size, int timeout);
 
-/* Put the bytes of *value; get a message of exactly that size (else BROOD_EMSGSIZE, and it stays). */
-#define brood_queue_put_value(queue, value, timeout) brood_queue_put(queue, value, sizeof *(value), timeout)
-#define brood_queue_get_value(queue, value, timeout) brood_queue_get_exactly(queue, value, sizeof *(value), timeout)
+/*
+ * Put the bytes of *value; get a message of exactly that size, else BROOD_EMSGSIZE: then it is longer or shorter, which
+ * brood_error_detail says, and stays.  value may be &(struct point){1, 2}, but no void *, which does not tell its size.
+ */
+#define brood_queue_put_value(queue, ...) \
+    brood_queue_put(queue, BROOD__VALUE(BROOD__BEFORE(__VA_ARGS__)), BROOD__LAST(__VA_ARGS__))
+#define brood_queue_get_value(queue, ...) \
+    brood_queue_get_exactly(queue, BROOD__VALUE(BROOD__BEFORE(__VA_ARGS__)), BROOD__LAST(__VA_ARGS__))
 BROOD_API int brood_queue_get_exactly(brood_queue queue, void *data, size_t size, int timeout);
 
 /*
@@ -108,5 +113,15 @@ BROOD_API int brood_queue_full(brood_queue queue);
 BROOD_API int brood_queue_fd(brood_queue queue);
 
 BROOD_END
+
+/* A pointer, and the size of what it points to; not for direct use. */
+#ifdef __cplusplus
+#define BROOD__VALUE(...) (__VA_ARGS__), sizeof *(__VA_ARGS__)
+#else
+#define BROOD__VALUE(...) \
+    BROOD__ONLY_IF(_Generic((__VA_ARGS__), void * : 0, const void * : 0, default : 1),                             \
+                   "value: a void * does not tell its size", __VA_ARGS__), \
+        sizeof *_Generic((__VA_ARGS__), void * : (char *)0, const void * : (char *)0, default : (__VA_ARGS__))
+#endif
 
 #endif

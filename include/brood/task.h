@@ -6,20 +6,29 @@
  *
  * defines `double to_celsius(double f)`, an ordinary function, and beside it a record by which other processes find
  * it: name, sizes and a trampoline.  The form is that of the kernel's SYSCALL_DEFINE: name, result, then each
- * parameter as a type and a name.  `static` may stand in front.
+ * parameter as a type and a name.  `static` may stand in front.  The record is the file's own.
  *
- *     BROOD_TASK(hello, int, void) { ... }                        no argument
+ *     BROOD_TASK(hello, int, void) { ... }                        no argument; BROOD_TASK(hello, int) is the same
  *     BROOD_TASK(area, double, double, w, double, h) { ... }      several: the argument is an area_args {w, h}
  *     BROOD_TASK(shout, brood_bytes, brood_bytes, text) { ... }   bytes of any length, both ways
  *
  * A type is any C type without pointers: it is copied as bytes.  Handles (brood_queue, brood_lock, ...) are such
- * values and may stand in structs.  A task with several parameters takes at most six.  The record is the file's own: for
- * a task that several files name, put `static BROOD_TASK(...)` into a header.
+ * values and may stand in structs.  A task with several parameters takes at most six, and none of them is brood_bytes.
+ * A pointer as parameter or result, and a parameter without its name, don't compile.
+ *
+ * For a task that several files name, its header says
+ *
+ *     BROOD_TASK_DECLARE(to_celsius, double, double, f);
+ *
+ * and one file defines it as the ordinary function it is, which the compiler checks:
+ *
+ *     double to_celsius(double f) { return (f - 32) * (5.0 / 9.0); }
  */
 #ifndef BROOD_TASK_H
 #define BROOD_TASK_H
 
 #include <brood/base.h>
+#include <brood/commas.h>
 
 /* Bytes of any length.  As an argument: good during the call.  As a result: see brood_alloc. */
 typedef struct brood_bytes {
@@ -69,15 +78,50 @@ BROOD_END
 
 /* ------------------------------------------------------------------ the macro, its pieces are not for direct use */
 
-#define BROOD__CAT(a, b) BROOD__CAT_(a, b)
-#define BROOD__CAT_(a, b) a##b
+/*
+ * How many arguments there are after name and result: 1 (a bare void), 2, 4, ... 12; what can't be: ODD (a type without a
+ * name), MANY.
+ */
+#define BROOD__COUNT(...)                                                                                           \
+    BROOD__COUNT_(__VA_ARGS__, MANY, MANY, MANY, MANY, MANY, MANY, MANY, MANY, 12, ODD, 10, ODD, 8, ODD, 6, ODD, 4, \
+                  ODD, 2, 1, 0)
+#define BROOD__COUNT_(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, count, ...) count
 
-/* How many of the arguments after name and result: 1 (a bare void), 2, 4, ... 12. */
-#define BROOD__COUNT(...) BROOD__COUNT_(__VA_ARGS__, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
-#define BROOD__COUNT_(a, b, c, d, e, f, g, h, i, j, k, l, n, ...) n
+/* What the compiler says of a task that can't be one. */
+#ifdef __cplusplus
+#define BROOD__ASSERT(ok, text) static_assert(ok, text)
+#else
+#define BROOD__ASSERT(ok, text) _Static_assert(ok, text)
+#endif
+#define BROOD__CHECK_VALUE(name, type, what) \
+    BROOD__ASSERT(BROOD__IS_VALUE(type),     \
+                  "task " #name ": a pointer as " what ", which means nothing in another process")
+#define BROOD__CHECK_PART(name, type)            \
+    BROOD__CHECK_VALUE(name, type, "parameter"); \
+    BROOD__ASSERT(!BROOD__SAME(type, brood_bytes), "task " #name ": brood_bytes can only be its one parameter");
+#define BROOD__CHECK_1(name, t)      \
+    BROOD__ASSERT(BROOD__IS_VOID(t), \
+                  "task " #name      \
+                  ": each parameter is a type and a name with a comma between; or void, if there is none");
+#define BROOD__CHECK_2(name, t, n) BROOD__CHECK_VALUE(name, t, "parameter");
+#define BROOD__CHECK_PART_2(name, t, n) BROOD__CHECK_PART(name, t)
+#define BROOD__CHECK_4(name, t, n, ...) BROOD__CHECK_PART(name, t) BROOD__CHECK_PART_2(name, __VA_ARGS__)
+#define BROOD__CHECK_6(name, t, n, ...) BROOD__CHECK_PART(name, t) BROOD__CHECK_4(name, __VA_ARGS__)
+#define BROOD__CHECK_8(name, t, n, ...) BROOD__CHECK_PART(name, t) BROOD__CHECK_6(name, __VA_ARGS__)
+#define BROOD__CHECK_10(name, t, n, ...) BROOD__CHECK_PART(name, t) BROOD__CHECK_8(name, __VA_ARGS__)
+#define BROOD__CHECK_12(name, t, n, ...) BROOD__CHECK_PART(name, t) BROOD__CHECK_10(name, __VA_ARGS__)
+#define BROOD__CHECK_ODD(name, ...) \
+    BROOD__ASSERT(0, "task " #name ": each parameter is a type and a name with a comma between");
+#define BROOD__CHECK_MANY(name, ...) BROOD__ASSERT(0, "task " #name ": more than six parameters");
+#define BROOD__CHECK_RESULT_1(name, result)  \
+    BROOD__ASSERT(BROOD__SAME(result, void), \
+                  "task " #name ": a pointer as result, which means nothing in another process");
+#define BROOD__CHECK_RESULT_0(name, result) BROOD__CHECK_VALUE(name, result, "result");
 
 /* Parameter lists, struct members, and the members of *a as call arguments, for n tokens. */
 #define BROOD__PARAMS_1(t) void
+#define BROOD__PARAMS_ODD(...) void
+#define BROOD__PARAMS_MANY(...) void
 #define BROOD__PARAMS_2(t, n) t n
 #define BROOD__PARAMS_4(t, n, ...) t n, BROOD__PARAMS_2(__VA_ARGS__)
 #define BROOD__PARAMS_6(t, n, ...) t n, BROOD__PARAMS_4(__VA_ARGS__)
@@ -111,6 +155,8 @@ BROOD_END
 
 /* The argument's type: name_args, a struct of several, the type itself for one, a char that is not sent for none. */
 #define BROOD__ARGS_1(name, t) typedef char name##_args;
+#define BROOD__ARGS_ODD(name, ...) typedef char name##_args;
+#define BROOD__ARGS_MANY(name, ...) typedef char name##_args;
 #define BROOD__ARGS_2(name, t, n) typedef t name##_args;
 #define BROOD__ARGS_N(name, members) \
     typedef struct name##_args {     \
@@ -123,6 +169,8 @@ BROOD_END
 #define BROOD__ARGS_12(name, ...) BROOD__ARGS_N(name, BROOD__MEMBERS_12(__VA_ARGS__))
 
 #define BROOD__ARG_SIZE_1(name) 0
+#define BROOD__ARG_SIZE_ODD(name) 0
+#define BROOD__ARG_SIZE_MANY(name) 0
 #define BROOD__ARG_SIZE_2(name) sizeof(name##_args)
 #define BROOD__ARG_SIZE_4(name) sizeof(name##_args)
 #define BROOD__ARG_SIZE_6(name) sizeof(name##_args)
@@ -130,11 +178,23 @@ BROOD_END
 #define BROOD__ARG_SIZE_10(name) sizeof(name##_args)
 #define BROOD__ARG_SIZE_12(name) sizeof(name##_args)
 
+#define BROOD__WANTS_1 0
+#define BROOD__WANTS_ODD 0
+#define BROOD__WANTS_MANY 0
+#define BROOD__WANTS_2 1
+#define BROOD__WANTS_4 1
+#define BROOD__WANTS_6 1
+#define BROOD__WANTS_8 1
+#define BROOD__WANTS_10 1
+#define BROOD__WANTS_12 1
+
 /* The argument inside the trampoline; without one nothing is read, and NULL is good. */
 #define BROOD__LOAD(name) \
     name##_args brood__a; \
     __builtin_memcpy(&brood__a, brood__arg, sizeof brood__a)
 #define BROOD__LOAD_1(name) (void)brood__arg
+#define BROOD__LOAD_ODD(name) (void)brood__arg
+#define BROOD__LOAD_MANY(name) (void)brood__arg
 #define BROOD__LOAD_2(name) BROOD__LOAD(name)
 #define BROOD__LOAD_4(name) BROOD__LOAD(name)
 #define BROOD__LOAD_6(name) BROOD__LOAD(name)
@@ -144,6 +204,8 @@ BROOD_END
 
 /* The call inside the trampoline. */
 #define BROOD__CALL_1(name, t) name()
+#define BROOD__CALL_ODD(name, ...) name()
+#define BROOD__CALL_MANY(name, ...) name()
 #define BROOD__CALL_2(name, t, n) name(brood__a)
 #define BROOD__CALL_4(name, ...) name(BROOD__PASS_4(__VA_ARGS__))
 #define BROOD__CALL_6(name, ...) name(BROOD__PASS_6(__VA_ARGS__))
@@ -151,10 +213,11 @@ BROOD_END
 #define BROOD__CALL_10(name, ...) name(BROOD__PASS_10(__VA_ARGS__))
 #define BROOD__CALL_12(name, ...) name(BROOD__PASS_12(__VA_ARGS__))
 
-/* A result of void: found by pasting the type's first token. */
+/* A result of void: found by pasting the type's first token.  Likewise no parameter: void, or nothing at all. */
 #define BROOD__SECOND(a, b, ...) b
 #define BROOD__PICK(...) BROOD__SECOND(__VA_ARGS__, )
-#define BROOD__VOID_void ~, 1
+#define BROOD__VOID_void ~, 1, ~
+#define BROOD__VOID_ ~, 1, ~
 #define BROOD__IS_VOID(result) BROOD__PICK(BROOD__VOID_##result, 0)
 #define BROOD__RESULT_1(name, result) typedef char name##_result;
 #define BROOD__RESULT_0(name, result) typedef result name##_result;
@@ -173,12 +236,22 @@ template <class T, class U> struct brood__same {
 template <class T> struct brood__same<T, T> {
     enum { value = 1 };
 };
+template <class T> struct brood__is_value {
+    enum { value = 1 };
+};
+template <class T> struct brood__is_value<T *> {
+    enum { value = 0 };
+};
+template <class T> const T *brood__address(const T &value)
+{
+    return &value;
+}
 }
 #define BROOD__SAME(a, b) (brood__same<a, b>::value)
-#define BROOD__SECTION
+#define BROOD__IS_VALUE(type) (brood__is_value<type>::value)
 #else
 #define BROOD__SAME(a, b) __builtin_types_compatible_p(a, b)
-#define BROOD__SECTION
+#define BROOD__IS_VALUE(type) (__builtin_classify_type(*(__typeof__(type) *)0) != __builtin_classify_type((char *)0))
 #endif
 
 #define BROOD__TASK_FLAGS(name)                                                           \
@@ -189,40 +262,64 @@ template <class T> struct brood__same<T, T> {
 #define BROOD_TASK(name, result, ...) \
     BROOD__TASK(name, result, BROOD__IS_VOID(result), BROOD__COUNT(__VA_ARGS__), __VA_ARGS__)
 #define BROOD__TASK(name, result, is_void, n, ...) BROOD__TASK_(name, result, is_void, n, __VA_ARGS__)
-#define BROOD__TASK_(name, result, is_void, n, ...)                                                                 \
-    result name(BROOD__PARAMS_##n(__VA_ARGS__));                                                                    \
-    BROOD__ARGS_##n(name, __VA_ARGS__)                                                                              \
-        BROOD__RESULT_##is_void(name, result) static void name##__call(const void *brood__arg, void *brood__result) \
-    {                                                                                                               \
-        BROOD__LOAD_##n(name);                                                                                      \
-        (void)brood__result;                                                                                        \
-        BROOD__STORE_##is_void(name, BROOD__CALL_##n(name, __VA_ARGS__));                                           \
-    }                                                                                                               \
-    static const brood_task name##__task __attribute__((used)) = {                                                  \
-        BROOD_TASK_MAGIC,                                                                                           \
-        #name,                                                                                                      \
-        BROOD__ARG_SIZE_##n(name),                                                                                  \
-        BROOD__RESULT_SIZE_##is_void(name),                                                                         \
-        BROOD__TASK_FLAGS(name),                                                                                    \
-        0,                                                                                                          \
-        name##__call,                                                                                               \
-    };                                                                                                              \
+#define BROOD__TASK_(name, result, is_void, n, ...)                 \
+    BROOD__TASK_PARTS(name, result, is_void, n, used, __VA_ARGS__); \
     result name(BROOD__PARAMS_##n(__VA_ARGS__))
+
+/* The same without the function itself, which is another file's; what is not used leaves no trace. */
+#define BROOD_TASK_DECLARE(name, result, ...) \
+    BROOD__DECLARE(name, result, BROOD__IS_VOID(result), BROOD__COUNT(__VA_ARGS__), __VA_ARGS__)
+#define BROOD__DECLARE(name, result, is_void, n, ...) BROOD__TASK_PARTS(name, result, is_void, n, unused, __VA_ARGS__)
+
+/* The enumerator is for who writes both BROOD_TASK_DECLARE and BROOD_TASK: it is what the compiler complains of first. */
+#define BROOD__TASK_PARTS(name, result, is_void, n, usage, ...)                                                        \
+    result name(BROOD__PARAMS_##n(__VA_ARGS__));                                                                       \
+    enum {                                                                                                             \
+        name##__is_declared_already_so_define_it_as_an_ordinary_function,                                              \
+        name##__wants_argument = BROOD__WANTS_##n                                                                      \
+    };                                                                                                                 \
+    BROOD__CHECK_##n(name, __VA_ARGS__) BROOD__CHECK_RESULT_##is_void(name, result) BROOD__ARGS_##n(name, __VA_ARGS__) \
+        BROOD__RESULT_##is_void(name, result)                                                                          \
+            __attribute__((unused)) static void name##__call(const void *brood__arg, void *brood__result)              \
+    {                                                                                                                  \
+        BROOD__LOAD_##n(name);                                                                                         \
+        (void)brood__result;                                                                                           \
+        BROOD__STORE_##is_void(name, BROOD__CALL_##n(name, __VA_ARGS__));                                              \
+    }                                                                                                                  \
+    static const brood_task name##__task __attribute__((usage)) = {                                                    \
+        BROOD_TASK_MAGIC,                                                                                              \
+        #name,                                                                                                         \
+        BROOD__ARG_SIZE_##n(name),                                                                                     \
+        BROOD__RESULT_SIZE_##is_void(name),                                                                            \
+        BROOD__TASK_FLAGS(name),                                                                                       \
+        0,                                                                                                             \
+        name##__call,                                                                                                  \
+    }
 
 /* The record of a task, for the calls whose names end in _task. */
 #define BROOD_TASK_OF(name) (&name##__task)
 
-/* A pointer argument of the type the task wants, checked by the compiler; NULL passes. */
+/*
+ * What is behind the macros that take a task by name: pointers of the types that the task wants, checked by the compiler;
+ * NULL passes.  They take commas; BROOD__NO_IN is the argument of a task that wants none.
+ */
 #ifdef __cplusplus
-#define BROOD__IN(name, p) (static_cast<const name##_args *>(p))
-#define BROOD__OUT(name, p) (static_cast<name##_result *>(p))
+#define BROOD__IN(name, ...) (static_cast<const name##_args *>(__VA_ARGS__))
+#define BROOD__OUT(name, ...) (static_cast<name##_result *>(__VA_ARGS__))
+#define BROOD__ONLY_IF(ok, text, ...) (__VA_ARGS__)
+#define BROOD__NO_IN(name) (static_cast<const name##_args *>(NULL))
+#define BROOD__OPTIONS(type, ...) (brood__address(type{__VA_ARGS__}))
 #else
-#define BROOD__CHECK(ok, text) __extension__({ _Static_assert(ok, text); })
-#define BROOD__IS_PTR(type, p) _Generic((p), type * : 1, const type * : 1, void * : 1, const void * : 1, default : 0)
-#define BROOD__IN(name, p) (BROOD__CHECK(BROOD__IS_PTR(name##_args, p), "argument: wrong type for task " #name), (p))
-#define BROOD__OUT(name, p)                                                                                           \
-    (BROOD__CHECK(_Generic((p), name##_result * : 1, void * : 1, default : 0), "result: wrong type for task " #name), \
-     (p))
+#define BROOD__ONLY_IF(ok, text, ...) (__extension__({ _Static_assert(ok, text); }), (__VA_ARGS__))
+#define BROOD__POINTS_TO(type, ...) \
+    _Generic((__VA_ARGS__), type * : 1, const type * : 1, void * : 1, const void * : 1, default : 0)
+#define BROOD__IN(name, ...) \
+    BROOD__ONLY_IF(BROOD__POINTS_TO(name##_args, __VA_ARGS__), "argument: wrong type for task " #name, __VA_ARGS__)
+#define BROOD__OUT(name, ...)                                                             \
+    BROOD__ONLY_IF(_Generic((__VA_ARGS__), name##_result * : 1, void * : 1, default : 0), \
+                   "result: wrong type for task " #name, __VA_ARGS__)
+#define BROOD__NO_IN(name) BROOD__ONLY_IF(!name##__wants_argument, "argument: missing for task " #name, NULL)
+#define BROOD__OPTIONS(type, ...) (&(type){__VA_ARGS__})
 #endif
 
 #endif

@@ -133,8 +133,11 @@ static int fill(struct task_shm *t, uint64_t pool_id, const brood_task *task, co
     return 0;
 }
 
-static int check(const brood_submit_options *o)
+static int check(const brood_task *task, const void *arg, const brood_submit_options *o)
 {
+    if (!task || task->magic != BROOD_TASK_MAGIC) return BROOD_ETASK;
+    if (task->arg_size && !arg) return brood__fail_with(BROOD_EINVAL, "%s wants an argument", task->name);
+    if (!o) return 0;
     if (o->deadline < 0 || o->soft_deadline < 0 || o->backoff < 0)
         return brood__fail_with(BROOD_EINVAL, "a deadline or pause is negative");
     if (o->deadline && o->soft_deadline > o->deadline)
@@ -157,21 +160,10 @@ static void ask_for(uint64_t pool_id, uint64_t due)
     brood__supervisor_request(&(struct request){.kind = REQUEST_POOL, .object = pool_id}, NULL, 0);
 }
 
-int brood_pool_submit_task(brood_pool pool, brood_future *future, const brood_task *task, const void *arg)
+static int submit(brood_pool pool, brood_future *future, const brood_task *task, const void *arg,
+                  const brood_submit_options *o)
 {
-    return brood_pool_submit_task_with(pool, future, task, arg, NULL);
-}
-
-int brood_pool_submit_task_with(brood_pool pool, brood_future *future, const brood_task *task, const void *arg,
-                                const brood_submit_options *options)
-{
-    static const brood_submit_options none;
-    const brood_submit_options *o = options ? options : &none;
-    int error = brood__enter();
-    if (error == 0 && options) error = check(o);
-    if (error < 0) return error;
-    if (!task || task->magic != BROOD_TASK_MAGIC) return BROOD_ETASK;
-    if (task->arg_size && !arg) return BROOD_EINVAL;
+    int error = 0;
     struct pool_shm *p = brood__pool_find(pool.id, &error);
     if (!p) return error;
     error = brood__pool_usable(p);
@@ -204,6 +196,23 @@ int brood_pool_submit_task_with(brood_pool pool, brood_future *future, const bro
     if (!task_swap(t, &queued, filling)) return 0; /* a worker has it all the same, or it is resolved */
     release(t);
     return there ? BROOD_ECLOSED : brood__slot_gone(TABLE_POOL, pool.id);
+}
+
+static const brood_submit_options no_wishes;
+
+int brood_pool_submit_task(brood_pool pool, brood_future *future, const brood_task *task, const void *arg)
+{
+    int error = brood__enter();
+    if (error == 0) error = check(task, arg, NULL);
+    return error < 0 ? error : submit(pool, future, task, arg, &no_wishes);
+}
+
+int brood_pool_submit_task_with(brood_pool pool, brood_future *future, const brood_task *task, const void *arg,
+                                const brood_submit_options *options)
+{
+    int error = brood__enter();
+    if (error == 0) error = check(task, arg, options);
+    return error < 0 ? error : submit(pool, future, task, arg, options ? options : &no_wishes);
 }
 
 /* --------------------------------------------------------------------------------------------------------- answers */
@@ -350,8 +359,7 @@ static int get(brood_future future, brood_bytes *result, int timeout, brood_outc
 {
     struct pool_shm *pool = NULL;
     struct task_shm *t = NULL;
-    int error = brood__enter_for(timeout);
-    if (error == 0) error = look_for(future, &pool, &t);
+    int error = look_for(future, &pool, &t);
     if (error < 0 || !t) return error;
     error = wait_for(pool, t, future, timeout);
     if (error == BROOD_EAGAIN && atomic_load(&pool->polled)) { /* as a queue: quiet the bell, arm, look once more */
@@ -374,15 +382,25 @@ static int get(brood_future future, brood_bytes *result, int timeout, brood_outc
 
 int brood_future_bytes(brood_future future, brood_bytes *result, int timeout, brood_outcome *outcome)
 {
-    return get(future, result, timeout, outcome);
+    int error = brood__enter_for(timeout);
+    return error < 0 ? error : get(future, result, timeout, outcome);
 }
 
-int brood_future_get(brood_future future, void *result, int timeout, brood_outcome *outcome)
+static int get_exactly(brood_future future, void *result, size_t size, int timeout, brood_outcome *outcome)
 {
     brood_bytes bytes = {NULL, 0};
     int error = get(future, &bytes, timeout, outcome);
-    if (error == 0 && result && bytes.size) memcpy(result, bytes.data, bytes.size);
-    return error;
+    if (error < 0 || !result) return error;
+    if (bytes.size != size)
+        return brood__fail_with(BROOD_EINVAL, "the result has %zu bytes, and the place for it %zu", bytes.size, size);
+    if (size) memcpy(result, bytes.data, size);
+    return 0;
+}
+
+int brood_future_get_exactly(brood_future future, void *result, size_t size, int timeout, brood_outcome *outcome)
+{
+    int error = brood__enter_for(timeout);
+    return error < 0 ? error : get_exactly(future, result, size, timeout, outcome);
 }
 
 static int give_back(brood_future future)
@@ -453,13 +471,21 @@ int brood_future_cancel(brood_future future, int grace)
     return 0;
 }
 
-int brood_pool_apply_task(brood_pool pool, const brood_task *task, const void *arg, void *result, int timeout,
-                          brood_outcome *outcome)
+int brood_pool_apply_task(brood_pool pool, const brood_task *task, const void *arg, void *result,
+                          const brood_apply_options *options)
 {
-    brood_future future = {0, 0};
-    int error = brood_pool_submit_task(pool, &future, task, arg);
+    static const brood_apply_options none;
+    const brood_apply_options *o = options ? options : &none;
+    int timeout = o->timeout ? o->timeout : BROOD_FOREVER;
+    int error = brood__enter_for(timeout);
+    if (error == 0) error = check(task, arg, &o->submit);
     if (error < 0) return error;
-    error = brood_future_get(future, task->flags & BROOD_TASK_RESULT_BYTES ? NULL : result, timeout, outcome);
+    if (result && task->flags & BROOD_TASK_RESULT_BYTES)
+        return brood__fail_with(BROOD_EINVAL, "%s: apply keeps no brood_bytes, see brood_pool_submit", task->name);
+    brood_future future = {0, 0};
+    error = submit(pool, &future, task, arg, &o->submit);
+    if (error < 0) return error;
+    error = get_exactly(future, result, task->result_size, timeout, o->outcome);
     give_back(future);
     return error;
 }

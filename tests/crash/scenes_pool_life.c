@@ -45,7 +45,7 @@ static int drain_pool(struct order *order)
 static int apply_one(struct order *order)
 {
     uint64_t x = 21, result = 0;
-    int error = brood_pool_apply_task((brood_pool){order->id}, task_of_tasks(), &x, &result, BROOD_FOREVER, NULL);
+    int error = brood_pool_apply_task((brood_pool){order->id}, task_of_tasks(), &x, &result, NULL);
     return error < 0 ? error : result == 42 ? 0 : WRONG;
 }
 static int get_timed(struct order *order)

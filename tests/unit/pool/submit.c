@@ -137,8 +137,7 @@ START_TEST(a_failure_has_a_text)
     brood_pool pool = new_pool(_i, 1);
     int code = 17, result = 5;
     brood_outcome outcome;
-    ck_assert_int_eq(brood_pool_apply_task(pool, BROOD_TASK_OF(refuse), &code, &result, BROOD_FOREVER, &outcome),
-                     BROOD_EFAILED);
+    ck_assert_int_eq(brood_pool_apply_with(pool, refuse, &code, &result, .outcome = &outcome), BROOD_EFAILED);
     ck_assert_int_eq(outcome.fail, 17);
     ck_assert_str_eq(outcome.text, "will not do 17");
     ck_assert_int_eq(result, 5);
@@ -212,14 +211,13 @@ START_TEST(workers_are_initialized)
                                   .initializer_arg = &value};
     brood_test_ok(brood_pool_new(&pool, &options));
     for (int i = 0; i < 6; i++) {
-        brood_test_ok(brood_pool_apply_task(pool, BROOD_TASK_OF(is_initialized), NULL, &result, BROOD_FOREVER, NULL));
+        brood_test_ok(brood_pool_apply(pool, is_initialized, NULL, &result));
         ck_assert_int_eq(result, 31);
     }
     brood_test_ok(brood_pool_free(pool));
     options.initializer = BROOD_TASK_OF(fail_to_initialize);
     brood_test_ok(brood_pool_new(&pool, &options));
-    ck_assert_int_eq(brood_pool_apply_task(pool, BROOD_TASK_OF(is_initialized), NULL, &none, BROOD_FOREVER, NULL),
-                     BROOD_EINIT);
+    ck_assert_int_eq(brood_pool_apply(pool, is_initialized, NULL, &none), BROOD_EINIT);
     ck_assert_str_ne(brood_error_detail(), "");
     brood_test_ok(brood_pool_free(pool));
 }

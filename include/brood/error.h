@@ -21,7 +21,7 @@
     X(EMFILE, -EMFILE, "the process is out of descriptors")                                            \
     X(ENFILE, -ENFILE, "the machine is out of descriptors")                                            \
     X(EPERM, -EPERM, "not allowed: the caller does not hold it")                                       \
-    X(EMSGSIZE, -EMSGSIZE, "the message is longer than the place for it")                              \
+    X(EMSGSIZE, -EMSGSIZE, "the message is too long, or not of the size asked for")                    \
     X(EDEADLK, -EDEADLK, "waiting would never end: the caller holds it, or is waited for in a circle") \
     X(ECANCELED, -ECANCELED, "cancelled before it was done")                                           \
     X(EOWNERDEAD, -EOWNERDEAD, "acquired; but its last holder died holding it")                        \

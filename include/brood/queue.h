@@ -6,9 +6,11 @@
  * happens to its producer.  A process that dies inside put has put its message whole or not at all; one that dies
  * inside get has taken its message (which is lost with it) or not.  Nobody waits for the dead.
  *
- * All calls: BROOD_ESTALE for a handle whose queue is freed, BROOD_ENOTMEMBER, BROOD_ECLOSED as said.  Thread-safe.
- * Timeouts in ms; with 0 the answer to "not now" is BROOD_EAGAIN, else BROOD_ETIMEDOUT; with 0 async-signal-safe, and
- * BROOD_EDEADLK when the handler interrupted a call on the same queue.
+ * All calls: BROOD_ESTALE for a handle whose queue is freed, BROOD_ECLOSED when its owner died (BROOD_ESTALE once its
+ * place is used again) and where it is said, BROOD_ENOTMEMBER, BROOD_EINVAL for a timeout below BROOD_FOREVER and for a
+ * NULL where there is something to read or write.  Thread-safe.  Timeouts in ms; with 0 the answer to "not now" is
+ * BROOD_EAGAIN, else BROOD_ETIMEDOUT; with 0 async-signal-safe, and BROOD_EDEADLK when the handler interrupted a call on
+ * the same queue.
  */
 #ifndef BROOD_QUEUE_H
 #define BROOD_QUEUE_H
@@ -22,9 +24,10 @@ typedef struct brood_queue {
 } brood_queue;
 
 typedef struct brood_queue_options {
-    size_t max_items; /* messages at most; 0: as many as fit */
-    size_t capacity;  /* bytes of messages at most, rounded up to a power of two; 0: 64 KiB.  A message longer than a
-                         quarter of it travels in a buffer and takes 16 bytes here */
+    size_t max_items; /* messages at most, up to INT32_MAX; 0: as many as fit */
+    size_t capacity;  /* bytes of messages at most, rounded up to a power of two, 256 at least; 0: 64 KiB.  Each takes 8
+                         bytes more here, and is rounded up to 8.  One longer than a quarter of the capacity less 16
+                         bytes travels in a buffer, and takes 16 bytes here */
 } brood_queue_options;
 
 /* A message being read in place: see brood_queue_get_view. */
@@ -36,7 +39,11 @@ typedef struct brood_view {
 
 BROOD_BEGIN
 
-/* Make a queue, owned by this process.  options may be NULL.  0, BROOD_EINVAL, BROOD_EARENA, BROOD_ENOTMEMBER. */
+/*
+ * Make a queue, owned by this process: it goes when brood_queue_free is called or this process dies.  options may be
+ * NULL.  0; BROOD_EINVAL: max_items is beyond INT32_MAX, or capacity beyond the arena's limit; BROOD_EARENA,
+ * BROOD_ENOTMEMBER.
+ */
 BROOD_API int brood_queue_new(brood_queue *queue, const brood_queue_options *options);
 
 /* Free it and the messages in it; whoever waits gets BROOD_ESTALE. */
@@ -88,13 +95,15 @@ BROOD_API int brood_view_release(brood_view *view);
 
 /*
  * Put n messages; they become visible together or not at all, as far as they fit at once: the answer is how many were
- * put, from the front, at least 1.  A batch takes no long messages: BROOD_EMSGSIZE.
+ * put, from the front, at least 1.  A batch takes no long messages: BROOD_EMSGSIZE.  BROOD_EINVAL: n is 0 or beyond
+ * INT32_MAX.
  */
 BROOD_API int brood_queue_put_batch(brood_queue queue, const brood_bytes *messages, size_t n, int timeout);
 
 /*
  * Take up to n messages into data, one behind the other, each at an offset that is a multiple of 8; sizes[i] gets each
- * length.  The answer is how many, at least 1.  Long messages and such as don't fit stay (BROOD_EMSGSIZE for the first).
+ * length.  The answer is how many, at least 1.  Long messages and such as don't fit stay (BROOD_EMSGSIZE for the
+ * first).  BROOD_EINVAL: n is 0 or beyond INT32_MAX.
  * "What a dying consumer holds" is here the whole batch.
  */
 BROOD_API int brood_queue_get_batch(brood_queue queue, void *data, size_t capacity, size_t *sizes, size_t n,

@@ -30,7 +30,7 @@ static inline void brood__say_nothing(void)
     brood__detail.kind = DETAIL_NONE;
 }
 
-/* Say a constant format with two numbers, each as %lld if it is in there at all; returns code.  Async-signal-safe. */
+/* Say a constant format with two numbers, taken by %lld or %llu, or not at all; returns code.  Async-signal-safe. */
 static inline int brood__fail_numbers(int code, const char *format, long long first, long long second)
 {
     brood__detail.format = format;

@@ -63,7 +63,11 @@ int brood_queue_new(brood_queue *queue, const brood_queue_options *options)
     uint64_t capacity = LEAST_CAPACITY;
     int error = brood__enter();
     if (error < 0) return error;
-    if (wanted > brood__arena()->limit || (options && options->max_items > INT32_MAX)) return BROOD_EINVAL;
+    if (wanted > brood__arena()->limit)
+        return brood__fail_numbers(BROOD_EINVAL, "a queue of %llu bytes, and the family's arena has %llu at most",
+                                   (long long)wanted, (long long)brood__arena()->limit);
+    if (options && options->max_items > INT32_MAX)
+        return brood__fail_numbers(BROOD_EINVAL, "a queue has at most %llu messages", INT32_MAX, 0);
     while (capacity < wanted) capacity *= 2;
     uint32_t index;
     error = brood__slot_claim(TABLE_QUEUE, brood__self->member, brood__queue_scrub, &index);
@@ -121,6 +125,16 @@ int brood_queue_close(brood_queue queue)
 
 /* ---------------------------------------------------------------------------------------------------------- put */
 
+static int no_data(size_t size)
+{
+    return brood__fail_numbers(BROOD_EINVAL, "NULL for %llu bytes", (long long)size, 0);
+}
+
+static int bad_count(size_t n)
+{
+    return brood__fail_numbers(BROOD_EINVAL, "a batch of %llu messages: from 1 to %llu", (long long)n, INT32_MAX);
+}
+
 static bool is_long(const struct queue_shm *q, size_t size)
 {
     return size > q->capacity / 4 - 16 || size > RECORD_LONGEST;
@@ -140,7 +154,7 @@ int brood_queue_put(brood_queue queue, const void *data, size_t size, int timeou
     struct queue_shm *q;
     int error = find_for(queue, timeout, &q);
     if (error < 0) return error;
-    if (!data && size) return BROOD_EINVAL;
+    if (!data && size) return no_data(size);
     if (!is_long(q, size)) {
         brood_bytes message = {data, size};
         struct source source = {.messages = &message, .count = 1};
@@ -169,10 +183,14 @@ int brood_queue_put_batch(brood_queue queue, const brood_bytes *messages, size_t
     struct queue_shm *q;
     int error = find_for(queue, timeout, &q);
     if (error < 0) return error;
-    if (n == 0 || n > INT32_MAX || !messages) return BROOD_EINVAL;
+    if (n == 0 || n > INT32_MAX) return bad_count(n);
+    if (!messages) return no_data(n * sizeof *messages);
     for (size_t i = 0; i < n; i++) {
-        if (!messages[i].data && messages[i].size) return BROOD_EINVAL;
-        if (is_long(q, messages[i].size)) return BROOD_EMSGSIZE;
+        if (!messages[i].data && messages[i].size) return no_data(messages[i].size);
+        if (is_long(q, messages[i].size))
+            return brood__fail_numbers(BROOD_EMSGSIZE,
+                                       "message %llu of the batch, with %llu bytes, is too long for one", (long long)i,
+                                       (long long)messages[i].size);
     }
     struct source source = {.messages = messages, .count = n};
     return brood__ring_put(q, queue.id, &source, timeout);
@@ -202,8 +220,13 @@ static int get_copy(brood_queue queue, struct copy *c, int timeout)
     struct queue_shm *q;
     int result = find_for(queue, timeout, &q);
     if (result < 0) return result;
-    if (!c->data && c->capacity) return BROOD_EINVAL;
+    if (!c->data && c->capacity) return no_data(c->capacity);
     result = brood__ring_get(q, queue.id, &c->sink, timeout);
+    if (result == BROOD_EMSGSIZE)
+        return brood__fail_numbers(result,
+                                   c->exactly ? "the message has %llu bytes, and %llu were asked for"
+                                              : "the message has %llu bytes, and the place for it %llu",
+                                   (long long)c->size, (long long)c->capacity);
     if (result < 0) return result;
     if (c->sink.received) {
         struct buffer_shm *b = c->sink.received;
@@ -301,12 +324,16 @@ struct batch {
     size_t capacity, at;
     size_t *sizes;
     size_t n, most;
+    size_t refused;    /* bytes of the message that was left */
+    bool is_in_buffer; /* why */
 };
 
 static int take_batch(struct sink *sink, const struct record *record)
 {
     struct batch *b = (struct batch *)(void *)sink;
-    if (record->buffer_id || b->at + record->size > b->capacity) return BROOD_EMSGSIZE;
+    b->refused = record->size;
+    b->is_in_buffer = record->buffer_id != 0;
+    if (b->is_in_buffer || b->at + record->size > b->capacity) return BROOD_EMSGSIZE;
     if (record->size) memcpy(b->data + b->at, record->data, record->size);
     b->sizes[b->n++] = record->size;
     b->at = (b->at + record->size + 7) & ~(size_t)7;
@@ -318,9 +345,16 @@ int brood_queue_get_batch(brood_queue queue, void *data, size_t capacity, size_t
     struct queue_shm *q;
     int result = find_for(queue, timeout, &q);
     if (result < 0) return result;
-    if (n == 0 || n > INT32_MAX || !sizes || (!data && capacity)) return BROOD_EINVAL;
+    if (n == 0 || n > INT32_MAX) return bad_count(n);
+    if (!sizes) return no_data(n * sizeof *sizes);
+    if (!data && capacity) return no_data(capacity);
     struct batch b = {.sink = {.take = take_batch}, .data = data, .capacity = capacity, .sizes = sizes, .most = n};
-    return brood__ring_get(q, queue.id, &b.sink, timeout);
+    result = brood__ring_get(q, queue.id, &b.sink, timeout);
+    if (result != BROOD_EMSGSIZE) return result;
+    return brood__fail_numbers(result,
+                               b.is_in_buffer ? "the message, of %llu bytes, travels in a buffer: no batch takes it"
+                                              : "the message has %llu bytes, and the place for it %llu",
+                               (long long)b.refused, (long long)capacity);
 }
 
 /* ------------------------------------------------------------------------------------------------------- looking */

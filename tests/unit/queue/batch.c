@@ -112,6 +112,7 @@ START_TEST(takes_as_many_as_have_room)
     make_messages();
     ck_assert_int_eq(brood_queue_put_batch(q, messages + 10, 8, 0), 8); /* 10 to 17 bytes: 16, 16, ... 16, 24 */
     ck_assert_int_eq(brood_queue_get_batch(q, data, 9, sizes, 8, 0), BROOD_EMSGSIZE);
+    ck_assert_str_eq(brood_error_detail(), "the message has 10 bytes, and the place for it 9");
     ck_assert_int_eq(brood_queue_get_batch(q, NULL, 0, sizes, 8, BROOD_FOREVER), BROOD_EMSGSIZE);
     ck_assert_int_eq(brood_queue_size(q), 8);
     ck_assert_int_eq(brood_queue_get_batch(q, data, 10, sizes, 8, 0), 1);
@@ -137,10 +138,12 @@ START_TEST(takes_no_long_ones)
     brood_queue q = fresh(0, 0);
     brood_bytes three[] = {{"1", 1}, {bytes, sizeof bytes}, {"3", 1}};
     ck_assert_int_eq(brood_queue_put_batch(q, three, 3, 0), BROOD_EMSGSIZE);
+    ck_assert_ptr_nonnull(strstr(brood_error_detail(), "is too long for one"));
     ck_assert_int_eq(brood_queue_size(q), 0);
     for (int i = 0; i < 3; i++) brood_test_ok(brood_queue_put(q, three[i].data, three[i].size, 0));
     ck_assert_int_eq(brood_queue_get_batch(q, data, sizeof data, sizes, 4, 0), 1);
     ck_assert_int_eq(brood_queue_get_batch(q, data, sizeof data, sizes, 4, 0), BROOD_EMSGSIZE);
+    ck_assert_ptr_nonnull(strstr(brood_error_detail(), "travels in a buffer"));
     ck_assert_int_eq(brood_queue_size(q), 2);
     brood_test_ok(brood_queue_get(q, data, sizeof data, &size, 0));
     ck_assert_uint_eq(size, sizeof bytes);

@@ -88,7 +88,9 @@ START_TEST(values_have_their_size)
     uint64_t other;
     brood_test_ok(brood_queue_put_value(q, &in, 0));
     ck_assert_int_eq(brood_queue_get_value(q, &other, 0), BROOD_EMSGSIZE); /* longer */
-    ck_assert_int_eq(brood_queue_get_value(q, &two, 0), BROOD_EMSGSIZE);   /* shorter */
+    ck_assert_str_eq(brood_error_detail(), "the message has 16 bytes, and 8 were asked for");
+    ck_assert_int_eq(brood_queue_get_value(q, &two, 0), BROOD_EMSGSIZE); /* shorter */
+    ck_assert_str_eq(brood_error_detail(), "the message has 16 bytes, and 32 were asked for");
     ck_assert_int_eq(brood_queue_size(q), 1);
     brood_test_ok(brood_queue_get_value(q, &out, 0));
     ck_assert(out.x == 1.5 && out.y == -2);
@@ -108,6 +110,7 @@ START_TEST(too_long_stays)
         brood_test_ok(brood_queue_put(q, bytes, n, 0));
         memset(bytes, 0, n);
         ck_assert_int_eq(brood_queue_get(q, bytes, n - 1, &size, 0), BROOD_EMSGSIZE);
+        ck_assert_ptr_nonnull(strstr(brood_error_detail(), "and the place for it"));
         ck_assert_uint_eq(size, n);
         ck_assert_int_eq(brood_queue_get(q, NULL, 0, &size, BROOD_FOREVER), BROOD_EMSGSIZE);
         ck_assert_int_eq(brood_queue_get(q, bytes, 0, NULL, A_WHILE), BROOD_EMSGSIZE);
@@ -269,12 +272,15 @@ START_TEST(options_have_a_range)
     brood_queue q;
     ck_assert_int_eq(brood_queue_new(&q, &(brood_queue_options){.max_items = (size_t)INT32_MAX + 1}), BROOD_EINVAL);
     ck_assert_int_eq(brood_queue_new(&q, &(brood_queue_options){.max_items = SIZE_MAX}), BROOD_EINVAL);
+    ck_assert_ptr_nonnull(strstr(brood_error_detail(), "at most 2147483647 messages"));
     ck_assert_int_eq(brood_queue_new(&q, &(brood_queue_options){.capacity = SIZE_MAX}), BROOD_EINVAL);
+    ck_assert_ptr_nonnull(strstr(brood_error_detail(), "18446744073709551615 bytes"));
     ck_assert_int_eq(brood_queue_new(&q, &(brood_queue_options){.capacity = SIZE_MAX / 2 + 2}), BROOD_EINVAL);
     brood_test_ok(brood_queue_new(&q, &(brood_queue_options){.max_items = INT32_MAX, .capacity = 1}));
     brood_test_ok(brood_queue_put(q, "1", 1, 0));
     brood_test_ok(brood_queue_new(&q, NULL));
     ck_assert_int_eq(brood_queue_put(q, NULL, 1, 0), BROOD_EINVAL);
+    ck_assert_str_eq(brood_error_detail(), "NULL for 1 bytes");
     ck_assert_int_eq(brood_queue_get(q, NULL, 1, NULL, 0), BROOD_EINVAL);
     ck_assert_int_eq(brood_queue_get_exactly(q, NULL, 1, 0), BROOD_EINVAL);
 }

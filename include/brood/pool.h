@@ -137,7 +137,8 @@ BROOD_BEGIN
 
 /*
  * Make a pool, owned by this process.  options may be NULL.  The workers are started in the background; errors of
- * their start are answers of the calls that use the pool (BROOD_ESTART, BROOD_EINIT, BROOD_EEXEC, ... with detail).
+ * their start are answers of the calls that use the pool (BROOD_ESTART, BROOD_EEXEC, ...; BROOD_EINIT: the
+ * initializer called brood_fail, and brood_error_detail has its text).
  * 0, BROOD_EINVAL, BROOD_EARENA, BROOD_ETHREADS, BROOD_ESTART, BROOD_ENOTMEMBER, or an errno: out of descriptors or
  * memory.  May start the supervisor.
  */

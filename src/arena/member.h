@@ -47,6 +47,7 @@ struct member_shm {
     struct os_usage usage; /* by who learns of the end first, before `ended`; zeroes if the system did not tell */
     _Atomic uint32_t oom;  /* workers: enum member_oom; by the supervisor, once it is asked for */
     uint32_t reserved_too;
+    char said[160]; /* by itself, before it ends: why a worker's initializer failed; may be of any bytes */
 };
 enum member_oom { OOM_UNKNOWN, OOM_NO, OOM_YES };
 _Static_assert(sizeof(struct member_shm) <= 512, "fits its table");

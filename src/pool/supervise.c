@@ -280,6 +280,19 @@ static int64_t pause_after(unsigned killed)
     return killed == 0 ? 0 : PAUSE_NS << (killed < MOST_PAUSES ? killed : MOST_PAUSES);
 }
 
+/* A worker that ended by itself before its first task. */
+static void count_end(struct pool_shm *pool, const struct member_shm *m, struct record *r)
+{
+    uint32_t how = atomic_load(&((struct member_shm *)(uintptr_t)m)->ended);
+    char said[sizeof m->said];
+    memcpy(said, m->said, sizeof said);
+    said[sizeof said - 1] = 0;
+    if ((how & 0xffff) == EXIT_INITIALIZER)
+        count_failure(pool, m->pool, r, BROOD_EINIT, said[0] ? said : "the initializer exited");
+    else
+        count_failure(pool, m->pool, r, BROOD_ESTART, "workers end before their first task");
+}
+
 static void ended(uint32_t dead)
 {
     struct member_shm *m = brood__member_at(dead);
@@ -313,9 +326,7 @@ static void ended(uint32_t dead)
     else if (killed) /* a stranger's kill says nothing about the next worker; but many in a row ask for patience */
         r->start_at = brood__os_now() + pause_after(r->killed++);
     else
-        count_failure(pool, m->pool, r, (how & 0xffff) == EXIT_INITIALIZER ? BROOD_EINIT : BROOD_ESTART,
-                      (how & 0xffff) == EXIT_INITIALIZER ? "the initializer called brood_fail"
-                                                         : "workers end before their first task");
+        count_end(pool, m, r);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- pools */

@@ -23,6 +23,11 @@ static int run_hook(const brood_task *task, const void *arg, size_t arg_size)
     brood__call_begin(&call);
     if (result) task->call(task->flags & BROOD_TASK_ARG_BYTES ? (const void *)&bytes : arg, result);
     int fail = call.fail ? call.fail : result ? 0 : BROOD_ENOMEM;
+    if (fail) {
+        struct member_shm *me = brood__me();
+        snprintf(me->said, sizeof me->said, "%.48s: %s (%d)", task->name, call.fail ? call.text : brood_strerror(fail),
+                 fail);
+    }
     brood__call_end(&call);
     if (result != small) free(result);
     return fail;

@@ -218,7 +218,9 @@ START_TEST(workers_are_initialized)
     options.initializer = BROOD_TASK_OF(fail_to_initialize);
     brood_test_ok(brood_pool_new(&pool, &options));
     ck_assert_int_eq(brood_pool_apply(pool, is_initialized, NULL, &none), BROOD_EINIT);
-    ck_assert_str_ne(brood_error_detail(), "");
+    ck_assert_str_eq(brood_error_detail(), "fail_to_initialize: no (31)");
+    ck_assert_int_eq(brood_pool_map(pool, is_initialized, NULL, &none, 1), BROOD_EINIT);
+    ck_assert_str_eq(brood_error_detail(), "fail_to_initialize: no (31)");
     brood_test_ok(brood_pool_free(pool));
 }
 END_TEST

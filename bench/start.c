@@ -31,9 +31,8 @@ static int first_result(const char *name, double start)
 {
     brood_pool pool;
     brood_pool_options options = {.workers = WORKERS};
-    for (size_t i = 0; i < 3; i++)
-        if (strcmp(brood_start_method_name(methods[i]), name) == 0) options.method = methods[i];
-    int result = -1, error = brood_pool_new(&pool, &options);
+    int result = -1, error = brood_start_method_parse(&options.method, name);
+    if (error == 0) error = brood_pool_new(&pool, &options);
     if (error == 0) error = brood_pool_apply(pool, nothing, NULL, &result);
     double seconds = bench_now() - start;
     if (error < 0 || result != 0)

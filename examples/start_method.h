@@ -4,12 +4,11 @@
 #define EXAMPLES_START_METHOD_H
 
 #include <brood.h>
-#include <string.h>
 
 static inline void start_method_argument(int argc, char **argv)
 {
-    for (brood_start_method m = BROOD_START_FORK; m <= BROOD_START_FORKSERVER; m++)
-        if (argc > 1 && strcmp(argv[argc - 1], brood_start_method_name(m)) == 0) brood_set_start_method(m);
+    brood_start_method method;
+    if (argc > 1 && brood_start_method_parse(&method, argv[argc - 1]) == 0) brood_set_start_method(method);
 }
 
 #endif

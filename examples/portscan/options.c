@@ -64,8 +64,8 @@ static int duration(struct argp_state *state, const char *text)
 
 static brood_start_method method_of(struct argp_state *state, const char *text)
 {
-    for (brood_start_method m = BROOD_START_FORK; m <= BROOD_START_FORKSERVER; m++)
-        if (strcmp(text, brood_start_method_name(m)) == 0) return m;
+    brood_start_method method;
+    if (brood_start_method_parse(&method, text) == 0 && method != BROOD_START_DEFAULT) return method;
     argp_error(state, "--start-method %s: not fork, spawn or forkserver", text);
     return BROOD_START_DEFAULT;
 }

@@ -33,7 +33,9 @@ BROOD_BEGIN
 
 /*
  * Make this process the first member of a new family, or, if Brood started this process, become what it was started
- * for: then the call runs that and exits, and never returns.  Call it first in main, before threads exist.
+ * for: then the call runs that and exits, and never returns.  Call it first in main, before threads exist: what stands
+ * before it runs again in the supervisor and in each process started by spawn, whose standard output leads nowhere until
+ * then, so that what was written there is there once.
  *
  * argc, argv: main's own, or both NULL; kept for the children's argument vector, never changed.
  * Returns 0; again in the same process 0 and nothing is done; BROOD_EUNSUPPORTED (a kernel or C library without robust
@@ -72,7 +74,13 @@ BROOD_API int brood_configure(const brood_family_options *options);
 /* The method for starts that name none.  Set: 0, BROOD_EINVAL, BROOD_ENOTMEMBER.  It holds for the whole family. */
 BROOD_API int brood_set_start_method(brood_start_method method);
 BROOD_API brood_start_method brood_get_start_method(void);
+
+/*
+ * A method's name ("default", "fork", "spawn", "forkserver"; "unknown" for no method), and back: 0, or BROOD_EINVAL for
+ * any other text.  Good before brood_init and after any fork.
+ */
 BROOD_API const char *brood_start_method_name(brood_start_method method);
+BROOD_API int brood_start_method_parse(brood_start_method *method, const char *name);
 
 /* How many processors this process may really use: min(affinity, ceil(cgroup quota)), at least 1. */
 BROOD_API unsigned brood_cpu_count(void);

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define LEAST_ARENA ((size_t)1024 * 1024)
+
 static brood_family_options configured;
 static const brood_family_options none;
 
@@ -45,9 +47,12 @@ void brood__family_rejoin(void)
 int brood_configure(const brood_family_options *options)
 {
     brood__say_nothing();
-    if (options && (options->start_timeout < 0 || (unsigned)options->start_method > BROOD_START_FORKSERVER ||
-                    (options->arena_limit && options->arena_limit < 1024 * 1024)))
-        return BROOD_EINVAL;
+    if (options && options->start_timeout < 0) return brood__fail_with(BROOD_EINVAL, "start_timeout is negative");
+    if (options && (unsigned)options->start_method > BROOD_START_FORKSERVER)
+        return brood__fail_with(BROOD_EINVAL, "no such start method");
+    if (options && options->arena_limit && options->arena_limit < LEAST_ARENA)
+        return brood__fail_with(BROOD_EINVAL, "arena_limit is %zu bytes, and at least %zu", options->arena_limit,
+                                LEAST_ARENA);
     configured = options ? *options : none;
     return 0;
 }
@@ -243,10 +248,23 @@ int brood_fini(void)
 
 /* ---------------------------------------------------------------------------------------------------- start method */
 
+static const char *const names[] = {"default", "fork", "spawn", "forkserver"};
+#define NAMES (sizeof names / sizeof *names)
+
 const char *brood_start_method_name(brood_start_method method)
 {
-    static const char *const names[] = {"default", "fork", "spawn", "forkserver"};
-    return (unsigned)method < sizeof names / sizeof *names ? names[method] : "unknown";
+    return (unsigned)method < NAMES ? names[method] : "unknown";
+}
+
+int brood_start_method_parse(brood_start_method *method, const char *name)
+{
+    brood__say_nothing();
+    for (unsigned i = 0; i < NAMES; i++) {
+        if (!name || strcmp(name, names[i]) != 0) continue;
+        *method = (brood_start_method)i;
+        return 0;
+    }
+    return brood__fail_with(BROOD_EINVAL, "no start method is called %.40s", name ? name : "NULL");
 }
 
 int brood_set_start_method(brood_start_method method)
@@ -254,7 +272,7 @@ int brood_set_start_method(brood_start_method method)
     int error = brood__enter();
     if (error < 0) return error;
     if (method == BROOD_START_DEFAULT) method = BROOD_START_FORKSERVER;
-    if ((unsigned)method > BROOD_START_FORKSERVER) return BROOD_EINVAL;
+    if ((unsigned)method > BROOD_START_FORKSERVER) return brood__fail_with(BROOD_EINVAL, "no such start method");
     atomic_store(&brood__arena()->start_method, (uint32_t)method);
     return 0;
 }

@@ -541,6 +541,19 @@ START_TEST(has_a_default_method)
     ck_assert_str_eq(brood_start_method_name(BROOD_START_FORK), "fork");
     ck_assert_str_eq(brood_start_method_name(BROOD_START_SPAWN), "spawn");
     ck_assert_str_eq(brood_start_method_name(BROOD_START_FORKSERVER), "forkserver");
+    ck_assert_str_eq(brood_start_method_name((brood_start_method)17), "unknown");
+    for (int method = BROOD_START_DEFAULT; method <= BROOD_START_FORKSERVER; method++) {
+        brood_start_method parsed = (brood_start_method)17;
+        OK(brood_start_method_parse(&parsed, brood_start_method_name((brood_start_method)method)));
+        ck_assert_int_eq((int)parsed, method);
+    }
+    static const char *const others[] = {"", "Fork", "fork ", "forkserve", "unknown", NULL};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        brood_start_method parsed = BROOD_START_SPAWN;
+        ck_assert_int_eq(brood_start_method_parse(&parsed, others[i]), BROOD_EINVAL);
+        ck_assert_int_eq((int)parsed, BROOD_START_SPAWN);
+        ck_assert_ptr_nonnull(strstr(brood_error_detail(), others[i] ? others[i] : "NULL"));
+    }
 }
 END_TEST
 

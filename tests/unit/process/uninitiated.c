@@ -80,8 +80,8 @@ int main(int argc, char **argv)
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     brood_configure(&(brood_family_options){.start_timeout = START_TIMEOUT});
     brood_init(&argc, &argv);
-    brood_start_method method = BROOD_START_FORK;
-    while (method < BROOD_START_FORKSERVER && strcmp(brood_start_method_name(method), argv[3]) != 0) method++;
+    brood_start_method method;
+    if (brood_start_method_parse(&method, argv[3]) < 0) return 7;
     for (int i = 0; i < 2; i++) { /* once is as good as twice */
         int failed = start(!strcmp(argv[1], "supervisor"), method);
         if (failed) return failed;

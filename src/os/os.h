@@ -232,7 +232,8 @@ pid_t brood__os_fork(void);
  * variable: "NAME=" to which "<its pid>:<number of kept descriptor>" is appended, added to the environment.
  * keep: the descriptor that stays open in it (besides what the caller's program lets its children inherit).
  * name: what its argv[0] is.  It starts with default signals, all of them blocked, and in the caller's session and
- * process group.
+ * process group.  Its standard output leads nowhere until it finds out what it is for: what it writes before that, its
+ * first run wrote.
  * Returns its pid once exec has succeeded; else the -errno of the step that failed.  Not async-signal-safe.
  */
 int brood__os_run_detached(const char *name, const char *variable, int keep);
@@ -260,7 +261,10 @@ struct os_limits {
 };
 int brood__os_apply_limits(const struct os_limits *limits, int *step);
 
-/* In a child: replace this process by this program run anew with these arguments and environment; returns -errno. */
+/*
+ * In a child: replace this process by this program run anew with these arguments and environment, and standard output as
+ * above; returns -errno.
+ */
 int brood__os_exec_self(char *const argv[], char *const environment[]);
 
 /* The path of this program, resolved (not /proc/self/exe itself); into path, cut to capacity. */

@@ -12,6 +12,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -107,12 +108,29 @@ static int fetch(int channel, const struct hello *hello, void *bytes, int64_t de
     return 0;
 }
 
+/*
+ * What main wrote before brood_init it wrote in the first member too.  Its standard output led nowhere meanwhile
+ * (os.h), and what is still in buffers is dropped.
+ */
+static void forget_output(void)
+{
+    __fpurge(stdout);
+    __fpurge(stderr);
+}
+
+/* Buffering was chosen for where standard output led to before. */
+static void settle_output(void)
+{
+    if (__fbufsize(stdout) > 1 && isatty(1)) setvbuf(stdout, NULL, _IOLBF, 0);
+}
+
 _Noreturn void brood__child_run(int channel, bool inherited)
 {
     struct hello hello;
     int fds[OS_MAX_FDS];
     size_t count = OS_MAX_FDS;
     int64_t deadline = brood__os_deadline(60000);
+    if (!inherited) forget_output();
     brood__os_set_inheritable(channel, false);
     brood__os_fill_standard();
     ssize_t size = brood__os_receive(channel, &hello, sizeof hello, fds, &count, deadline);
@@ -141,6 +159,7 @@ _Noreturn void brood__child_run(int channel, bool inherited)
     error = settle_own_descriptors(&channel, fds + HELLO_FIXED_FDS, count - HELLO_FIXED_FDS, &object);
     if (error >= 0) error = place(&hello, fds + HELLO_FIXED_FDS, count - HELLO_FIXED_FDS, &object);
     if (error < 0) give_up(channel, BROOD_ESTART, OS_STEP_DESCRIPTORS, -error);
+    settle_output();
     error = brood__os_lifeline_watch(brood__self->lifeline_watch, &brood__self->lifeline_mine);
     if (error >= 0 || error == -ENOENT) error = brood__os_bell_sender(&brood__self->bell_sender);
     if (error < 0) give_up(channel, BROOD_ESTART, OS_STEP_DESCRIPTORS, -error);

@@ -30,10 +30,12 @@ static bool scarce(int error)
 static int execute(uint32_t epoch, bool *killed)
 {
     *killed = false;
+    const int output = 1; /* it has none yet, see brood__os_run_detached */
+    struct hello hello = {.magic = HELLO_MAGIC, .kind = HELLO_SUPERVISOR, .member = epoch};
+    hello.stdio = brood__stdio_open() & 1u << output;
     int ends[2];
     int error = brood__os_stream_pair(ends);
     if (error < 0) return brood__fail_with(error, "no channel to the supervisor: %s", brood_strerror(error));
-    struct hello hello = {.magic = HELLO_MAGIC, .kind = HELLO_SUPERVISOR, .member = epoch};
     struct os_process process = {0};
     int pidfd = -1;
     error = brood__os_leave_standard(&ends[1]);
@@ -46,7 +48,7 @@ static int execute(uint32_t epoch, bool *killed)
     }
     brood__os_process_open(&process, &pidfd);
     int64_t deadline = brood__os_deadline(brood__arena()->start_timeout);
-    error = brood__hello_send(ends[0], &hello, NULL, 0, NULL, deadline);
+    error = brood__hello_send(ends[0], &hello, &output, hello.stdio ? 1 : 0, NULL, deadline);
     if (error >= 0 || error == -EPIPE) error = brood__report_receive(ends[0], deadline);
     brood__os_close(&ends[0]);
     *killed = error == BROOD_ENOINIT;

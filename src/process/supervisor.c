@@ -636,8 +636,17 @@ static void live(void)
     }
 }
 
+/* Workers of pools that a supervisor before this one knew print where this one does. */
+static void take_output(const struct hello *hello, int fds[], size_t count)
+{
+    if (!(hello->stdio & 1u << 1) || count <= HELLO_FIXED_FDS) return;
+    dup2(fds[HELLO_FIXED_FDS], 1);
+    brood__os_close(&fds[HELLO_FIXED_FDS]);
+}
+
 _Noreturn void brood__supervisor_run(const struct hello *hello, int fds[], size_t count, int channel)
 {
+    take_output(hello, fds, count);
     int error = brood__arena_attach(fds[0]);
     if (error >= 0 && count >= HELLO_FIXED_FDS) {
         brood__self->listener = fds[1];

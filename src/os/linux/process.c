@@ -359,9 +359,27 @@ static bool path_is_current(const struct program *program)
            by_path.st_ino == by_fd.st_ino;
 }
 
+/* The two children of a detached start run on foreign stacks in the caller's thread: nothing there keeps books of it. */
+#define ON_FOREIGN_STACK \
+    __attribute__((noinline, no_sanitize("address"), no_sanitize("thread"), no_sanitize("undefined")))
+
+/*
+ * Standard output leads nowhere.  One that is closed stays so, though its number may be in use: by what is closed on
+ * exec.  Without a descriptor to spare all stays as it is.
+ */
+ON_FOREIGN_STACK static void mute(void)
+{
+    if (syscall(SYS_fcntl, 1, F_GETFD) != 0) return;
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, "/dev/null", O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    syscall(SYS_dup3, fd, 1, 0);
+    syscall(SYS_close, fd);
+}
+
 /* Returns only if it fails: -errno. */
 static int execute(const struct program *program, char *const argv[], char *const environment[])
 {
+    mute();
     if (program->fd >= 0) {
         syscall(SYS_execveat, program->fd, "", argv, environment, AT_EMPTY_PATH);
         int result = -errno;
@@ -394,10 +412,6 @@ pid_t brood__os_fork(void)
 
 #define STACK_SIZE ((size_t)64 * 1024)
 #define ALIKE_VFORK (CLONE_VM | CLONE_VFORK)
-
-/* The two children run on foreign stacks in the caller's thread: nothing may be instrumented that keeps books of it. */
-#define ON_FOREIGN_STACK \
-    __attribute__((noinline, no_sanitize("address"), no_sanitize("thread"), no_sanitize("undefined")))
 
 enum { DETACHED_NOTHING = 0, DETACHED_AT_EXEC = 1 }; /* or -errno */
 

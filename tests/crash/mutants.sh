@@ -131,7 +131,7 @@ mutant buffer-put-unmarked queue/ring.c 's/brood__buffer_mark\(source->buffer, B
 mutant ring-commit-before-copy queue/ring.c \
     's/if \(size\) memcpy\(.*$//; s/if \(n\) commit\(q, &b\);/if (n) commit(q, \&b); if (n) for (uint64_t at = b.start, i = 0; i < n \&\& !source->buffer; i++) { struct record r; uint32_t its; at = read_late(q, at, \&r, \&its); memcpy((void *)(uintptr_t)r.data, source->messages[i].data, r.size); }/; s/^static bool room_for_first/static uint64_t read_record(const struct queue_shm *, uint64_t, struct record *, uint32_t *);\n&/; s/^struct batch \{/static uint64_t read_record(const struct queue_shm *, uint64_t, struct record *, uint32_t *);\n#define read_late read_record\n&/' \
     queue/put
-mutant ring-no-relay queue/ring.c 's/side->flags\[SIDE_BATON\] = more && .*;/side->flags[SIDE_BATON] = 0;/' stalled/queue-woken-dies
+mutant ring-no-relay queue/ring.c '/^static void pass_baton/,/^}/ s/if \(brood__os_futex_wake\(&side->word, 1\) > 0\) return;//' stalled/queue-woken-dies
 mutant buffer-unsettled queue/queue.c 's/all &= settle\(b, i, word\);/;/' buffer/get buffer/put
 mutant bell-death-unrung process/repair.c '/^bool brood__repair_member/,/^}/ s/brood__bell_ring_all\(\);//' bell/put
 mutant bell-rings-armed-only sync/bell.c 's/if \(armed \|\| all\)/if (armed)/' bell/put

@@ -66,6 +66,7 @@ const struct call_row calls_failing[] = {
      .mask = UINT32_MAX,
      .value = F_SETFL},
     {.name = "dup2", .number = SYS_dup2, .errors = {EMFILE, EBUSY, EINTR}},
+    {.name = "dup3", .number = SYS_dup3, .errors = {EBUSY, EINTR}},
     {.name = "pipe2", .number = SYS_pipe2, .errors = {EMFILE, ENFILE}},
     {.name = "close_range", .number = SYS_close_range, .errors = {ENOSYS, ENOMEM}},
     {.name = "epoll_create1", .number = SYS_epoll_create1, .errors = {EMFILE, ENFILE, ENOMEM}},

@@ -6,6 +6,7 @@
  */
 #include "pool/task.h"
 
+#include <stdio.h>
 #include <string.h>
 
 bool brood__task_cancel(struct pool_shm *pool, uint64_t pool_id, struct task_shm *t, uint64_t seen,
@@ -20,6 +21,18 @@ bool brood__task_cancel(struct pool_shm *pool, uint64_t pool_id, struct task_shm
 }
 
 /* ---------------------------------------------------------------------------------------------------- after a death */
+
+void brood__pool_tell_death(char text[BROOD_FAIL_TEXT], enum brood_reason reason, int signal, int status)
+{
+    const char *name = signal ? sigdescr_np(signal) : NULL;
+    if (signal)
+        snprintf(text, BROOD_FAIL_TEXT, "killed by signal %d (%s)%s", signal, name ? name : "not known",
+                 reason == BROOD_REASON_MEMORY ? ", for want of memory" : "");
+    else if (reason == BROOD_REASON_UNKNOWN)
+        snprintf(text, BROOD_FAIL_TEXT, "ended, and nobody could learn how");
+    else
+        snprintf(text, BROOD_FAIL_TEXT, "exited with code %d", status);
+}
 
 static bool may_run_again(const struct pool_shm *pool, const struct task_shm *t, uint64_t seen)
 {

@@ -87,14 +87,16 @@ struct arrays {
     size_t in_bytes, out_bytes;
 };
 
-static int check(const brood_task *task, const void *in, void *out, size_t n, const brood_map_options *o)
+static int check(const brood_task *task, const void *in, void *out, size_t n)
 {
     if (!task || task->magic != BROOD_TASK_MAGIC) return BROOD_ETASK;
     if (task->flags & (BROOD_TASK_ARG_BYTES | BROOD_TASK_RESULT_BYTES))
         return brood__fail_with(BROOD_EINVAL, "%s: a map is over plain values, not brood_bytes", task->name);
-    if (n && ((task->arg_size && !in) || (task->result_size && !out))) return BROOD_EINVAL;
-    if (n > SIZE_MAX / 2 / (task->arg_size + task->result_size + sizeof(int))) return BROOD_EINVAL;
-    return o->timeout < BROOD_FOREVER ? BROOD_EINVAL : 0;
+    if (n && task->arg_size && !in) return brood__fail_with(BROOD_EINVAL, "%s wants an argument", task->name);
+    if (n && task->result_size && !out) return brood__fail_with(BROOD_EINVAL, "%s has results", task->name);
+    if (n > SIZE_MAX / 2 / (task->arg_size + task->result_size + sizeof(int)))
+        return brood__fail_with(BROOD_EINVAL, "%zu items are more than fit into memory", n);
+    return 0;
 }
 
 /* Whether a worker is inside; after a look at the word that found it not ACTIVE, and seq_cst as that: see each_job. */
@@ -196,6 +198,7 @@ static int fill(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, co
     if (codes) memset(brood__at(job->codes), 0, codes);
     atomic_store(&job->hint, 0);
     atomic_store(&job->done, 0);
+    atomic_store(&job->asked, 0);
     lay_chunks(job, pool->workers, o->chunk);
     brood__pool_attach(&job->memory, pool_id, buffer.id);
     return 0;
@@ -214,17 +217,38 @@ static void give_back(const struct job_shm *job, const struct arrays *a)
     if (a->codes) memcpy(a->codes, brood__at(job->codes), job->n * sizeof(int));
 }
 
-static void note_first(brood_outcome *first, uint64_t index, int code, const struct chunk_record *r, const char *text)
+/* index and, for now, the id of an outcome are 1 + the item's. */
+static bool is_first(const brood_outcome *before, uint64_t index)
 {
-    if (index == 0 || (first->code && first->id < index)) return; /* index and, for now, id are 1 + the item's */
-    *first = (brood_outcome){.code = code, .pid = r->pid, .attempt = 1, .id = index};
-    if (code == BROOD_EFAILED) {
-        first->fail = r->fail;
-        memcpy(first->text, text, sizeof first->text - 1);
-    } else {
-        first->signal = r->signal;
-        first->status = r->status;
-    }
+    return index != 0 && (!before->code || index < before->id);
+}
+
+static void note_failed(brood_outcome *first, const struct chunk_record *r, const char *text)
+{
+    if (!is_first(first, r->first_failed)) return;
+    *first = (brood_outcome){.code = BROOD_EFAILED,
+                             .reason = BROOD_REASON_ERROR,
+                             .fail = r->fail,
+                             .pid = r->failed_pid,
+                             .attempt = 1,
+                             .id = r->first_failed};
+    memcpy(first->text, text, sizeof first->text - 1);
+}
+
+static void note_lost(brood_outcome *first, const struct chunk_record *r)
+{
+    if (!is_first(first, r->first_lost)) return;
+    brood_reason reason = (brood_reason)r->reason;
+    *first = (brood_outcome){.code = reason == BROOD_REASON_MEMORY      ? BROOD_EOOM
+                                     : reason == BROOD_REASON_CANCELLED ? BROOD_ECANCELED
+                                                                        : BROOD_ELOST,
+                             .reason = reason,
+                             .signal = r->signal,
+                             .status = r->status,
+                             .pid = r->pid,
+                             .attempt = 1,
+                             .id = r->first_lost};
+    brood__pool_tell_death(first->text, reason, r->signal, r->status);
 }
 
 static void add_up(const struct job_shm *job, brood_report *report)
@@ -238,8 +262,8 @@ static void add_up(const struct job_shm *job, brood_report *report)
         start = c->end;
         report->failed += r->failed;
         report->lost += r->lost;
-        note_first(&report->first_failed, r->first_failed, BROOD_EFAILED, r, c->text);
-        note_first(&report->first_lost, r->first_lost, BROOD_ELOST, r, NULL);
+        note_failed(&report->first_failed, r, c->text);
+        note_lost(&report->first_lost, r);
     }
     if (report->first_failed.code) report->first_failed.id--;
     if (report->first_lost.code) report->first_lost.id--;
@@ -318,15 +342,14 @@ static int answer_of(struct pool_shm *pool, const struct job_shm *job, const str
     int broken = cancelled ? atomic_load(&pool->broken) : 0;
     if (broken) return brood__fail_with(broken, "%s", pool->broken_detail);
     if (cancelled) return BROOD_ECANCELED;
-    if (report->lost) {
-        const brood_outcome *l = &report->first_lost;
-        return brood__fail_with(BROOD_ELOST, "%zu items lost, the first %llu: signal %d, exit code %d", report->lost,
-                                (unsigned long long)l->id, l->signal, l->status);
-    }
+    const brood_outcome *lost = &report->first_lost, *failed = &report->first_failed;
+    if (report->lost)
+        return brood__fail_with(BROOD_ELOST, "%zu item%s lost, the first %llu: %s", report->lost,
+                                report->lost == 1 ? "" : "s", (unsigned long long)lost->id, lost->text);
     if (report->failed)
-        return brood__fail_with(BROOD_EFAILED, "%zu items failed, the first %llu: %s (%d)", report->failed,
-                                (unsigned long long)report->first_failed.id, report->first_failed.text,
-                                report->first_failed.fail);
+        return brood__fail_with(BROOD_EFAILED, "%zu item%s failed, the first %llu: %s (%d)", report->failed,
+                                report->failed == 1 ? "" : "s", (unsigned long long)failed->id, failed->text,
+                                failed->fail);
     return 0;
 }
 
@@ -363,8 +386,8 @@ int brood_pool_map_task(brood_pool pool, const brood_task *task, const void *in,
                         const brood_map_options *options)
 {
     const brood_map_options *o = options ? options : &no_options;
-    int error = brood__enter();
-    if (error == 0) error = check(task, in, out, n, o);
+    int error = brood__enter_for(o->timeout);
+    if (error == 0) error = check(task, in, out, n);
     if (error < 0) return error;
     struct pool_shm *p = brood__pool_find(pool.id, &error);
     if (!p) return error;
@@ -392,7 +415,7 @@ int brood_pool_map_task(brood_pool pool, const brood_task *task, const void *in,
 /* Of an asynchronous map the arrays are kept in the job, behind what workers read. */
 struct kept {
     uint64_t in, out, codes, in_bytes, out_bytes;
-    uint64_t timeout_at;
+    uint64_t report, crash;
 };
 _Static_assert(sizeof(struct kept) <= sizeof((struct job_shm *)0)->more, "room in the job");
 
@@ -400,8 +423,10 @@ int brood_pool_map_async_task(brood_pool pool, brood_map *map, const brood_task 
                               size_t n, const brood_map_options *options)
 {
     const brood_map_options *o = options ? options : &no_options;
-    int error = brood__enter();
-    if (error == 0) error = check(task, in, out, n, o);
+    int error = brood__enter_for(o->timeout);
+    if (error == 0 && o->timeout > 0)
+        error = brood__fail_with(BROOD_EINVAL, "a map that is begun has no time of its own: see brood_map_wait");
+    if (error == 0) error = check(task, in, out, n);
     if (error < 0) return error;
     struct pool_shm *p = brood__pool_find(pool.id, &error);
     if (!p) return error;
@@ -410,7 +435,8 @@ int brood_pool_map_async_task(brood_pool pool, brood_map *map, const brood_task 
     error = begin(p, pool.id, task, &a, n, o, &index);
     if (error < 0) return error;
     struct job_shm *job = brood__pool_job(p, index);
-    struct kept kept = {(uintptr_t)in, (uintptr_t)out, (uintptr_t)o->codes, a.in_bytes, a.out_bytes, 0};
+    struct kept kept = {(uintptr_t)in, (uintptr_t)out,       (uintptr_t)o->codes, a.in_bytes,
+                        a.out_bytes,   (uintptr_t)o->report, (uintptr_t)o->crash};
     memcpy(job->more, &kept, sizeof kept);
     *map = (brood_map){pool.id, JOB_INSIDE(index, JOB_SERIAL(atomic_load(&job->word)))};
     atomic_store(&job->caller_inside, 0u);
@@ -419,7 +445,7 @@ int brood_pool_map_async_task(brood_pool pool, brood_map *map, const brood_task 
 
 int brood_map_wait(brood_map map, int timeout, brood_report *report)
 {
-    int error = brood__enter();
+    int error = brood__enter_for(timeout);
     if (error < 0) return error;
     struct pool_shm *p = brood__pool_find(map.pool, &error);
     if (!p) return error;
@@ -430,16 +456,16 @@ int brood_map_wait(brood_map map, int timeout, brood_report *report)
     if (JOB_SERIAL(seen) != serial || JOB_OWNER(seen) != brood__self->member) return BROOD_ESTALE;
     if (JOB_STATE(seen) != JOB_ACTIVE && JOB_STATE(seen) != JOB_CANCELLED) return BROOD_ESTALE;
     error = wait_for(p, map.pool, job, timeout);
-    if (error == BROOD_EAGAIN && atomic_load(&p->polled)) {
-        brood__bell_arm(map.pool);
+    if (error == BROOD_EAGAIN && atomic_load(&p->polled) && brood__bell_arm_for(map.pool, &job->asked))
         error = wait_for(p, map.pool, job, 0);
-    }
     if (error == BROOD_EAGAIN || error == BROOD_ETIMEDOUT) return error;
     seen = atomic_load(&job->word);
     if (JOB_SERIAL(seen) != serial) return BROOD_ESTALE; /* the pool was freed meanwhile */
+    struct kept kept;
+    memcpy(&kept, job->more, sizeof kept);
+    if (kept.crash) tell_crash(job, (brood_crash *)(uintptr_t)kept.crash);
+    if (!report) report = (brood_report *)(uintptr_t)kept.report;
     if (error == 0) {
-        struct kept kept;
-        memcpy(&kept, job->more, sizeof kept);
         struct arrays a = {(const void *)(uintptr_t)kept.in, (void *)(uintptr_t)kept.out, (int *)(uintptr_t)kept.codes,
                            kept.in_bytes, kept.out_bytes};
         error = answer_of(p, job, &a, report);
@@ -491,6 +517,7 @@ static bool count_failure(struct job_shm *job, struct chunk_shm *c, uint64_t *wo
     if (r->failed++ == 0) {
         r->first_failed = item + 1;
         r->fail = call->fail;
+        r->failed_pid = brood__me()->pid;
         memcpy(c->text, call->text, sizeof c->text);
     }
     r->last_failed = item + 1;
@@ -691,6 +718,7 @@ static void lose(struct job_shm *job, struct chunk_shm *c, uint64_t seen, const 
             r->signal = death->signal;
             r->status = death->status;
             r->pid = death->pid;
+            r->reason = (uint32_t)death->reason;
         }
     }
     if (running > r->next && running <= c->end) r->next = running;

@@ -104,7 +104,8 @@ struct task_shm {
     struct os_usage usage;    /* of the worker that died */
     uint32_t backoff;         /* ms before the first further run */
     uint32_t seat;            /* of the worker that died */
-    uint32_t reserved[6];
+    _Atomic uint32_t asked;   /* by the submitter, see brood__bell_arm_for */
+    uint32_t reserved[5];
 };
 _Static_assert(offsetof(struct task_shm, robust) == offsetof(struct task_shm, bell) + OS_ROBUST_NODE, "node");
 _Static_assert(sizeof(struct task_shm) == 384 && BROOD_FAIL_TEXT <= TASK_INLINE, "six cache lines");
@@ -152,7 +153,7 @@ struct job_shm {
     _Atomic uint64_t crash; /* handle of a crash record, 0: none; by the worker's handler, see crash.h */
     uint64_t more[12];
     _Atomic uint32_t caller_inside; /* 1: the caller is inside its call until it makes the word FREE or RETIRED */
-    uint32_t reserved;
+    _Atomic uint32_t asked;         /* by the caller, see brood__bell_arm_for */
 };
 _Static_assert(offsetof(struct job_shm, robust) == offsetof(struct job_shm, bell) + OS_ROBUST_NODE, "node");
 _Static_assert(sizeof(struct job_shm) == 256, "four cache lines");
@@ -173,7 +174,9 @@ struct chunk_record {
     uint64_t next;
     uint32_t failed, lost;
     uint64_t first_failed, last_failed, first_lost; /* 1 + index; 0: none */
-    int32_t fail, signal, status, pid;
+    int32_t fail, failed_pid;                       /* of the first that failed */
+    int32_t signal, status, pid;                    /* of the first that was lost */
+    uint32_t reason;                                /* enum brood_reason of that */
 };
 struct chunk_shm {
     _Atomic uint64_t word;
@@ -288,6 +291,8 @@ struct death {
     uint32_t seat;
 };
 void brood__pool_death(const struct pool_shm *pool, uint32_t dead, struct death *death);
+/* That in words, as "killed by signal 9 (Killed)"; the reason is that of a death. */
+void brood__pool_tell_death(char text[BROOD_FAIL_TEXT], enum brood_reason reason, int signal, int status);
 
 /* Free all task slots and jobs of a pool that is being taken apart, but for those that a live submitter is filling. */
 void brood__task_vacate(struct pool_shm *pool);

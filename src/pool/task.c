@@ -117,6 +117,7 @@ static int fill(struct task_shm *t, uint64_t pool_id, const brood_task *task, co
     t->soft = (uint32_t)o->soft_deadline;
     t->retries = (uint8_t)o->retries;
     t->reason = BROOD_REASON_RESULT;
+    atomic_store_explicit(&t->asked, 0, memory_order_relaxed);
     atomic_store_explicit(&t->cancelled, 0, memory_order_relaxed); /* published with the word, as all of these */
     atomic_store_explicit(&t->crashed, 0, memory_order_relaxed);
     if (o->retries) t->backoff = o->backoff ? (uint32_t)o->backoff : DEFAULT_BACKOFF;
@@ -315,7 +316,10 @@ static void describe(const struct task_shm *t, brood_future future, int code, en
     outcome->pid = t->pid;
     outcome->attempt = TASK_ATTEMPT(atomic_load(&((struct task_shm *)(uintptr_t)t)->word));
     outcome->id = future.serial;
-    if (t->fail) memcpy(outcome->text, t->result, BROOD_FAIL_TEXT);
+    if (t->fail)
+        memcpy(outcome->text, t->result, BROOD_FAIL_TEXT);
+    else if (t->pid && (code == BROOD_ELOST || code == BROOD_EOOM || code == BROOD_EDEADLINE))
+        brood__pool_tell_death(outcome->text, reason, t->signal, t->status);
 }
 
 int brood__task_answer(brood_future future, struct pool_shm **pool, const struct task_shm **task,
@@ -363,8 +367,8 @@ static int get(brood_future future, brood_bytes *result, int timeout, brood_outc
     if (error < 0 || !t) return error;
     error = wait_for(pool, t, future, timeout);
     if (error == BROOD_EAGAIN && atomic_load(&pool->polled)) { /* as a queue: quiet the bell, arm, look once more */
-        brood__bell_arm(future.pool);
-        error = wait_for(pool, t, future, 0);
+        bool mine = t->submitter == brood__self->member;
+        if (brood__bell_arm_for(future.pool, mine ? &t->asked : NULL)) error = wait_for(pool, t, future, 0);
     }
     if (error < 0) return error;
     enum brood_reason reason;

@@ -10,6 +10,7 @@ struct bell {
     struct bell *next;
     uint64_t object, id;
     int fd;
+    uint32_t turn; /* counts how often it was quieted */
 };
 static struct bell *bells;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -37,7 +38,7 @@ static int open_bell(uint64_t object, struct bell **made)
 {
     struct bell *b = malloc(sizeof *b);
     if (!b) return BROOD_ENOMEM;
-    *b = (struct bell){.object = object, .fd = -1};
+    *b = (struct bell){.object = object, .fd = -1, .turn = 1};
     uint32_t index;
     int error = brood__slot_claim(TABLE_BELL, brood__self->member, NULL, &index);
     if (error == 0) {
@@ -72,19 +73,31 @@ int brood__bell_fd(uint64_t object)
     return result;
 }
 
-void brood__bell_arm(uint64_t object)
+static void quiet(struct bell *b)
 {
-    if (!bells) return; /* a bell that another thread opens right now is armed from the start */
-    if (inside) return; /* a signal handler: the descriptor is not quieted either, so it is asked again */
+    brood__os_bell_drain(b->fd);
+    struct bell_shm *s = brood__slot_find(TABLE_BELL, b->id);
+    /* seq_cst: the look at the object that follows must not come before; pairs with the fence in bell_ring. */
+    if (s) atomic_exchange(&s->armed, 1);
+    if (++b->turn == 0) b->turn = 1;
+}
+
+bool brood__bell_arm_for(uint64_t object, _Atomic uint32_t *asked)
+{
+    if (!bells) return false; /* a bell that another thread opens right now is armed from the start */
+    if (inside) return false; /* a signal handler: the descriptor is not quieted either, so it is asked again */
     lock();
     struct bell *b = find(object);
-    if (b) {
-        brood__os_bell_drain(b->fd);
-        struct bell_shm *s = brood__slot_find(TABLE_BELL, b->id);
-        /* seq_cst: the look at the object that follows must not come before; pairs with the fence in bell_ring. */
-        if (s) atomic_exchange(&s->armed, 1);
-    }
+    bool now = b && (!asked || atomic_load_explicit(asked, memory_order_relaxed) == b->turn);
+    if (now) quiet(b);
+    if (b && asked) atomic_store_explicit(asked, b->turn, memory_order_relaxed);
     unlock();
+    return now;
+}
+
+void brood__bell_arm(uint64_t object)
+{
+    brood__bell_arm_for(object, NULL);
 }
 
 static void ring(uint32_t index, bool all, uint64_t object)

@@ -26,6 +26,13 @@ _Static_assert(sizeof(struct bell_shm) == 64, "its table");
 int brood__bell_fd(uint64_t object);
 /* Nothing there: quiet the descriptor and arm it; the caller then looks at the object once more.  No bell: nothing. */
 void brood__bell_arm(uint64_t object);
+/*
+ * Likewise of an object with many answers, of which the one asked for is not there: quieting the descriptor would take
+ * the ring of another with it, that has come since it was asked for.  So it is done only if this very answer was asked
+ * for since it was done last, and so, as the caller asks for all after each ring, all the others will be asked for
+ * again too.  *asked remembers, 0 at first; NULL: it is done.  Whether the caller has to look once more.
+ */
+bool brood__bell_arm_for(uint64_t object, _Atomic uint32_t *asked);
 /* Ring those who listen for the object.  The caller's commit is visible (fence inside) before the arms are read. */
 void brood__bell_ring(uint64_t object);
 /* Close this process's bell for the object; those of other members find out by the ring. */

@@ -2,9 +2,9 @@
 /*
  * base.h - the family: the process that called brood_init, and all that it starts, directly or not.
  *
- * Timeouts are milliseconds as poll(2) has them: 0 tries, BROOD_FOREVER waits.  Any other negative number is BROOD_EINVAL
- * in every call, also where nobody would have to wait.  In an options struct, where 0 means default, 0 and BROOD_FOREVER
- * both wait; start_timeout alone has another default, and can't be BROOD_FOREVER.
+ * Timeouts are milliseconds as poll(2) has them: 0 tries, BROOD_FOREVER waits.  Any other negative number is
+ * BROOD_EINVAL in every call, also where nobody would have to wait.  In an options struct, where 0 means default, 0 and
+ * BROOD_FOREVER both wait; start_timeout alone has another default, and can't be BROOD_FOREVER.
  */
 #ifndef BROOD_BASE_H
 #define BROOD_BASE_H
@@ -34,8 +34,8 @@ BROOD_BEGIN
 /*
  * Make this process the first member of a new family, or, if Brood started this process, become what it was started
  * for: then the call runs that and exits, and never returns.  Call it first in main, before threads exist: what stands
- * before it runs again in the supervisor and in each process started by spawn, whose standard output leads nowhere until
- * then, so that what was written there is there once.
+ * before it runs again in the supervisor and in each process started by spawn, whose standard output leads nowhere
+ * until then, so that what was written there is there once.
  *
  * argc, argv: main's own, or both NULL; kept for the children's argument vector, never changed.
  * Returns 0; again in the same process 0 and nothing is done; BROOD_EUNSUPPORTED (a kernel or C library without robust

@@ -43,12 +43,12 @@ BROOD_API int brood_lock_free(brood_lock lock);
 BROOD_API int brood_lock_acquire(brood_lock lock, int timeout);
 
 /*
- * As brood_lock_acquire, and if waiting can't end, because members wait for each other's locks in a circle that this call
- * closes, it is BROOD_EDEADLK, whatever the timeout; brood_error_detail names the members and locks.  The caller still
- * has its locks: it can release one and try again.  Of a circle one member is told, at once or, when another has closed
- * the circle without asking, within half a second.  A process with threads is in no circle, for another of its threads
- * may release what it holds, nor is one that has died: BROOD_EOWNERDEAD comes.  One in the circle may yet give up by a
- * timeout of its own.
+ * As brood_lock_acquire, and if waiting can't end, because members wait for each other's locks in a circle that this
+ * call closes, it is BROOD_EDEADLK, whatever the timeout; brood_error_detail names the members and locks.  The caller
+ * still has its locks: it can release one and try again.  Of a circle one member is told, at once or, when another has
+ * closed the circle without asking, within half a second.  A process with threads is in no circle, for another of its
+ * threads may release what it holds, nor is one that has died: BROOD_EOWNERDEAD comes.  One in the circle may yet give
+ * up by a timeout of its own.
  * Thread-safe, not async-signal-safe.
  */
 BROOD_API int brood_lock_acquire_checked(brood_lock lock, int timeout);

@@ -27,14 +27,14 @@ typedef struct brood_future {
 
 /* Zero means default everywhere. */
 typedef struct brood_pool_options {
-    const char *name; /* default "pool" */
+    const char *name; /* at most 20 bytes; default "pool" */
     unsigned workers; /* default brood_cpu_count(); at most 4096 */
     brood_start_method method;
     unsigned max_tasks_per_child;  /* items that a worker runs before it is replaced; 0: no limit */
     const brood_task *initializer; /* run in each worker before its first task: BROOD_TASK_OF(name) */
     const void *initializer_arg;
-    unsigned max_pending;        /* tasks submitted and not yet taken back, at most; default 65536 */
-    size_t memory_limit;         /* of each worker: bytes of data (RLIMIT_DATA) */
+    unsigned max_pending; /* futures that are not freed, at most, rounded up to 64, 128, 256, ...; default 65536 */
+    size_t memory_limit;  /* of each worker: bytes of data (RLIMIT_DATA) */
     size_t max_memory_per_child; /* bytes of its own that a worker may have after a task; one that has more is replaced,
                                     and nothing is lost; 0: no limit */
     const brood_task *exit_hook; /* without argument: run in each worker that leaves by itself, not in one that is
@@ -71,13 +71,14 @@ typedef enum brood_reason {
 typedef struct brood_outcome {
     int code; /* 0; BROOD_EFAILED, BROOD_ELOST, BROOD_EDEADLINE, BROOD_EOOM, BROOD_ECANCELED, ... */
     brood_reason reason;
-    int fail;   /* BROOD_EFAILED: the code given to brood_fail */
-    int signal; /* BROOD_ELOST: the signal that ended the worker; 0: it exited by itself */
-    int status; /* BROOD_ELOST with signal 0: the exit code */
-    pid_t pid;  /* the worker's, or 0 */
-    unsigned attempt;
-    uint64_t id; /* of the item (its index) or the task (its serial) */
-    char text[BROOD_FAIL_TEXT];
+    int fail;         /* BROOD_EFAILED: the code given to brood_fail */
+    int signal;       /* BROOD_ELOST: the signal that ended the worker; 0: it exited by itself */
+    int status;       /* BROOD_ELOST with signal 0: the exit code */
+    pid_t pid;        /* of the worker that had it, 0: none had */
+    unsigned attempt; /* how often it has begun; of an item always 1 */
+    uint64_t id; /* of an item of a map: its index; of a task: brood_future.serial, which is no index of anything */
+    char text[BROOD_FAIL_TEXT]; /* BROOD_EFAILED: brood_fail's; a worker's end: "killed by signal 11 (Segmentation
+                                   fault)", "exited with code 3"; else "" */
 } brood_outcome;
 
 /* One call on the way to a crash. */
@@ -93,7 +94,8 @@ typedef struct brood_frame {
 
 /*
  * What is known of the end of a worker in a task.  address and frames are there when the worker's own handler ran: it
- * ended by SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP or SIGSYS, for which the program has no handler of its own.
+ * ended by SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP or SIGSYS, for which the program has no handler of its
+ * own.
  */
 typedef struct brood_crash {
     uint64_t id;   /* of the task: its serial; of a map: the item */
@@ -111,7 +113,10 @@ typedef struct brood_crash {
     brood_frame frames[BROOD_CRASH_FRAMES]; /* the innermost first */
 } brood_crash;
 
-/* How a map went: done + failed + lost = n, or less by the items that were cancelled.  The firsts have the lowest index of their kind; code 0: there is none. */
+/*
+ * How a map went: done + failed + lost = n, or less by the items that were cancelled.  The firsts have the lowest index
+ * of their kind; code 0: there is none.
+ */
 typedef struct brood_report {
     size_t done, failed, lost;
     brood_outcome first_failed, first_lost;
@@ -123,7 +128,7 @@ typedef struct brood_map_options {
     int timeout;  /* ms for the whole map; 0 means BROOD_FOREVER */
     brood_report *report;
     brood_crash *crash; /* filled for one of the lost items, if some left a record; else its pid is 0 */
-    int *codes;         /* n ints: what became of each item: 0, BROOD_ELOST, BROOD_EFAILED, BROOD_ECANCELED */
+    int *codes; /* n ints: what became of each item: 0, BROOD_ELOST, BROOD_EFAILED, BROOD_EOOM, BROOD_ECANCELED */
 } brood_map_options;
 
 /* Further wishes for an apply; zero means default. */
@@ -146,12 +151,15 @@ BROOD_API int brood_pool_new(brood_pool *pool, const brood_pool_options *options
 
 /*
  * out[i] = task(in[i]) for 0 <= i < n, in the pool's workers.  in or out is NULL for a task without argument or result.
- * Arrays that lie in a brood_buffer are used where they are; others are copied in and out.
+ * Arrays that lie in a brood_buffer are used where they are; others are copied in and out.  Each item runs at most
+ * once.
  * 0: all done.  BROOD_ELOST, BROOD_EFAILED: some were not (lost wins); all others are, and out has their results; the
- * output of an item that was not done is as it was, or zero.  BROOD_ETIMEDOUT: items that have not begun never will;
- * those that run go on, and their results are dropped, unless out lies in a buffer; codes say BROOD_ECANCELED for both.  BROOD_ECLOSED: the
- * pool is closed.  BROOD_EARENA, BROOD_ESTALE, BROOD_ENOTMEMBER, and the errors of workers that can't start.
- * Each item runs at most once.
+ * output of an item that failed or was lost is zero, and of one that never began zero or, in a buffer, as it was.
+ * BROOD_ETIMEDOUT: items that have not begun never will; those that run go on, and their results are dropped, unless
+ * out lies in a buffer; codes say BROOD_ECANCELED for both.  BROOD_EAGAIN: 32 maps are under way in this pool, as many
+ * as can be.  BROOD_ECLOSED: the pool is closed.  BROOD_EINVAL: in or out is missing, or timeout below BROOD_FOREVER.
+ * BROOD_EARENA, BROOD_ESTALE, BROOD_ENOTMEMBER, and the errors of workers that can't start.
+ * in may be a compound literal as it is; in the form _with, one with commas needs parentheses around it.
  */
 #define brood_pool_map(pool, task, ...) \
     brood_pool_map_task(pool, BROOD_TASK_OF(task), BROOD__MAP_ARRAYS(task, __VA_ARGS__), NULL)
@@ -166,7 +174,11 @@ typedef struct brood_map {
     uint64_t pool, serial;
 } brood_map;
 
-/* As brood_pool_map, but at once; brood_map_wait waits for it, copies out, and frees it. */
+/*
+ * As brood_pool_map, but at once; brood_map_wait waits for it, copies out, and frees it: by the process that began it.
+ * Of the options report, crash and codes are filled by brood_map_wait, and have to stay until then as the arrays; a
+ * timeout is BROOD_EINVAL, for time is brood_map_wait's to give.
+ */
 #define brood_pool_map_async(pool, map, task, ...) \
     brood_pool_map_async_task(pool, map, BROOD_TASK_OF(task), BROOD__MAP_ARRAYS(task, __VA_ARGS__), NULL)
 #define brood_pool_map_async_with(pool, map, task, in, out, n, ...)                                \
@@ -174,6 +186,12 @@ typedef struct brood_map {
                               BROOD__OPTIONS(brood_map_options, __VA_ARGS__))
 BROOD_API int brood_pool_map_async_task(brood_pool pool, brood_map *map, const brood_task *task, const void *in,
                                         void *out, size_t n, const brood_map_options *options);
+
+/*
+ * Wait for it; timeout in ms.  report may be NULL; one given here is filled instead of the one of the options.
+ * BROOD_EAGAIN (timeout 0), BROOD_ETIMEDOUT: not yet, ask again; BROOD_ECANCELED: the pool was terminated; else as
+ * brood_pool_map, and *map is of no use any more (BROOD_ESTALE).
+ */
 BROOD_API int brood_map_wait(brood_map map, int timeout, brood_report *report);
 
 /* A task of several parameters over an array of its arguments (struct <task>_args): the map of Python's starmap. */
@@ -182,6 +200,7 @@ BROOD_API int brood_map_wait(brood_map map, int timeout, brood_report *report);
 /*
  * Hand one call of task to the pool.  0: *future is the caller's until brood_future_free.  BROOD_EAGAIN: max_pending
  * tasks are open.  BROOD_ECLOSED, BROOD_EARENA, BROOD_ESTALE, BROOD_ENOTMEMBER, errors of start.  Never blocks.
+ * The argument is copied.  A task without one may be named alone: brood_pool_submit(pool, &future, task).
  */
 #define brood_pool_submit(pool, future, ...) \
     BROOD__CAT(BROOD__SUBMIT_, BROOD__AMOUNT(__VA_ARGS__))(pool, future, __VA_ARGS__)
@@ -243,9 +262,9 @@ BROOD_API int brood_future_cancel(brood_future future, int grace);
 BROOD_API int brood_future_free(brood_future future);
 
 /*
- * Submit, wait, free.  arg or result is NULL for a task without one; of a brood_bytes result nothing would be left, so it
- * can only be NULL.  As brood_pool_submit and brood_future_get.  A task that has not ended in time is cancelled, or goes
- * on for nobody.
+ * Submit, wait, free.  arg or result is NULL for a task without one; of a brood_bytes result nothing would be left, so
+ * it can only be NULL.  As brood_pool_submit and brood_future_get.  A task that has not ended in time is cancelled, or
+ * goes on for nobody.
  */
 #define brood_pool_apply(pool, task, ...)                                                         \
     brood_pool_apply_task(pool, BROOD_TASK_OF(task), BROOD__IN(task, BROOD__BEFORE(__VA_ARGS__)), \
@@ -258,7 +277,8 @@ BROOD_API int brood_pool_apply_task(brood_pool pool, const brood_task *task, con
 
 /*
  * No more work is taken (BROOD_ECLOSED); what was is finished, then the workers leave.
- * This and terminate are async-signal-safe.  An errno of these and of free: the supervisor could not be told, ask again.
+ * This and terminate are async-signal-safe.  An errno of these and of free: the supervisor could not be told, ask
+ * again.
  */
 BROOD_API int brood_pool_close(brood_pool pool);
 
@@ -272,7 +292,10 @@ BROOD_API int brood_pool_drain(brood_pool pool, int timeout, int grace);
 /* End the workers at once; open tasks resolve as BROOD_ECANCELED. */
 BROOD_API int brood_pool_terminate(brood_pool pool);
 
-/* Wait until the workers have left, after close or terminate (else BROOD_EINVAL); timeout in ms. */
+/*
+ * Wait until the workers have left, after close or terminate (else BROOD_EINVAL); timeout in ms.
+ * 0; BROOD_EAGAIN (timeout 0), BROOD_ETIMEDOUT; BROOD_EINVAL; BROOD_ECLOSED: the owner died; BROOD_ESTALE.
+ */
 BROOD_API int brood_pool_join(brood_pool pool, int timeout);
 
 /* Terminate, join, and free. */
@@ -281,12 +304,19 @@ BROOD_API int brood_pool_free(brood_pool pool);
 /* The pids of the workers that are alive: at most capacity are written; the answer is how many there are. */
 BROOD_API int brood_pool_workers(brood_pool pool, pid_t *pids, size_t capacity);
 
-/* A descriptor that is readable when a task or map of this process in this pool may have ended; as brood_queue_fd. */
+/*
+ * A descriptor of this process for this pool, made at the first call, the same afterwards; it belongs to the library
+ * and is closed with the pool.  It is readable when a task or map of this pool may have got its answer, by whomever it
+ * was submitted, and after this call.  Then ask for each of yours once, by brood_future_get or brood_map_wait with
+ * timeout 0: the first that was asked for before, and still has none (BROOD_EAGAIN), makes it quiet, and whatever is
+ * answered after that makes it readable again.  For one thread.  >= 0, BROOD_EMFILE, BROOD_EARENA, BROOD_ESTALE,
+ * BROOD_ENOTMEMBER.
+ */
 BROOD_API int brood_pool_fd(brood_pool pool);
 
 BROOD_END
 
-/* ------------------------------------------------------------------------------- pieces of the macros, not for direct use */
+/* ------------------------------------------------------------------- pieces of the macros, not for direct use */
 
 /* From in, out, n, where in may have commas: what the functions take for them. */
 #define BROOD__MAP_ARRAYS(task, ...)                                \

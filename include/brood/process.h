@@ -8,8 +8,8 @@
  *     brood_process_free(p);
  *
  * It is of its starter's process group and takes the keys of a terminal as any child does.  By fork it has the caller's
- * handlers, ignored signals and mask; else it ignores what the caller ignores (but for SIGCHLD), has the defaults for all
- * else, and blocks nothing.  A signal that comes while it is being started waits until its task begins.
+ * handlers, ignored signals and mask; else it ignores what the caller ignores (but for SIGCHLD), has the defaults for
+ * all else, and blocks nothing.  A signal that comes while it is being started waits until its task begins.
  */
 #ifndef BROOD_PROCESS_H
 #define BROOD_PROCESS_H
@@ -65,7 +65,8 @@ BROOD_BEGIN
  * In front of the task, and in the form _with, a compound literal with commas needs parentheses around it.
  *
  * 0: *process is a handle that the caller frees.  BROOD_EEXEC, BROOD_ENOINIT, BROOD_EMODULE, BROOD_ETASK,
- * BROOD_ESTART, BROOD_ETIMEDOUT: it could not be started, and brood_error_detail says at which step and why; nothing is left.
+ * BROOD_ESTART, BROOD_ETIMEDOUT: it could not be started, and brood_error_detail says at which step and why; nothing is
+ * left.
  * BROOD_ETHREADS: the default method is fork, the caller has threads, and fork was not asked for in options.
  * BROOD_EARENA, BROOD_EINVAL, BROOD_ENOTMEMBER, BROOD_EUNSUPPORTED (there, as for brood_init here), or an errno
  * (-EAGAIN: too many processes; -EMFILE), always with detail.
@@ -86,7 +87,8 @@ BROOD_API int brood_process_start_task(brood_process *process, const brood_proce
 
 /*
  * Wait until it has ended; timeout in ms.  0, and *exit_code (may be NULL) is set; BROOD_EAGAIN (timeout 0),
- * BROOD_ETIMEDOUT; BROOD_EINVAL: a timeout below BROOD_FOREVER; BROOD_EDEADLK: itself; BROOD_ESTALE.  Any member may join any process, any number of times.
+ * BROOD_ETIMEDOUT; BROOD_EINVAL: a timeout below BROOD_FOREVER; BROOD_EDEADLK: itself; BROOD_ESTALE.  Any member may
+ * join any process, any number of times.
  */
 BROOD_API int brood_process_join(brood_process process, int timeout, int *exit_code);
 
@@ -120,7 +122,9 @@ BROOD_API int brood_process_free(brood_process process);
 BROOD_API brood_process brood_process_current(void);
 BROOD_API brood_process brood_process_parent(void);
 
-/* The running processes that this one started: at most capacity handles are written; the answer is how many there are. */
+/*
+ * The running processes that this one started: at most capacity handles are written; the answer is how many there are.
+ */
 BROOD_API int brood_process_active_children(brood_process *children, size_t capacity);
 
 /* What a child gets from its parent before its function runs; see examples/06_preparation.c. */

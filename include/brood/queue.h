@@ -9,8 +9,8 @@
  * All calls: BROOD_ESTALE for a handle whose queue is freed, BROOD_ECLOSED when its owner died (BROOD_ESTALE once its
  * place is used again) and where it is said, BROOD_ENOTMEMBER, BROOD_EINVAL for a timeout below BROOD_FOREVER and for a
  * NULL where there is something to read or write.  Thread-safe.  Timeouts in ms; with 0 the answer to "not now" is
- * BROOD_EAGAIN, else BROOD_ETIMEDOUT; with 0 async-signal-safe, and BROOD_EDEADLK when the handler interrupted a call on
- * the same queue.
+ * BROOD_EAGAIN, else BROOD_ETIMEDOUT; with 0 async-signal-safe, and BROOD_EDEADLK when the handler interrupted a call
+ * on the same queue.
  */
 #ifndef BROOD_QUEUE_H
 #define BROOD_QUEUE_H

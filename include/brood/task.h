@@ -79,8 +79,8 @@ BROOD_END
 /* ------------------------------------------------------------------ the macro, its pieces are not for direct use */
 
 /*
- * How many arguments there are after name and result: 1 (a bare void), 2, 4, ... 12; what can't be: ODD (a type without a
- * name), MANY.
+ * How many arguments there are after name and result: 1 (a bare void), 2, 4, ... 12; what can't be: ODD (a type without
+ * a name), MANY.
  */
 #define BROOD__COUNT(...)                                                                                           \
     BROOD__COUNT_(__VA_ARGS__, MANY, MANY, MANY, MANY, MANY, MANY, MANY, MANY, 12, ODD, 10, ODD, 8, ODD, 6, ODD, 4, \
@@ -271,7 +271,9 @@ template <class T> const T *brood__address(const T &value)
     BROOD__DECLARE(name, result, BROOD__IS_VOID(result), BROOD__COUNT(__VA_ARGS__), __VA_ARGS__)
 #define BROOD__DECLARE(name, result, is_void, n, ...) BROOD__TASK_PARTS(name, result, is_void, n, unused, __VA_ARGS__)
 
-/* The enumerator is for who writes both BROOD_TASK_DECLARE and BROOD_TASK: it is what the compiler complains of first. */
+/*
+ * The enumerator is for who writes both BROOD_TASK_DECLARE and BROOD_TASK: it is what the compiler complains of first.
+ */
 #define BROOD__TASK_PARTS(name, result, is_void, n, usage, ...)                                                        \
     result name(BROOD__PARAMS_##n(__VA_ARGS__));                                                                       \
     enum {                                                                                                             \
@@ -300,8 +302,8 @@ template <class T> const T *brood__address(const T &value)
 #define BROOD_TASK_OF(name) (&name##__task)
 
 /*
- * What is behind the macros that take a task by name: pointers of the types that the task wants, checked by the compiler;
- * NULL passes.  They take commas; BROOD__NO_IN is the argument of a task that wants none.
+ * What is behind the macros that take a task by name: pointers of the types that the task wants, checked by the
+ * compiler; NULL passes.  They take commas; BROOD__NO_IN is the argument of a task that wants none.
  */
 #ifdef __cplusplus
 #define BROOD__IN(name, ...) (static_cast<const name##_args *>(__VA_ARGS__))

@@ -160,10 +160,10 @@ int brood_process_is_alive(brood_process process)
 
 int brood_process_join(brood_process process, int timeout, int *code)
 {
-    struct member_shm *m;
+    struct member_shm *m = NULL;
     int result = brood__enter_for(timeout);
     if (result == 0) result = look_for(process, &m);
-    if (result < 0) return result;
+    if (result < 0 || !m) return result;
     if (process.id == brood__self->id) return BROOD_EDEADLK;
     int64_t deadline = brood__os_deadline(timeout);
     void *announced = brood__os_announce(&m->bell);

@@ -30,7 +30,6 @@ BROOD_TASK(leave, int, int, code)
 {
     _exit(code);
 }
-static volatile char used_up;
 static __attribute__((noinline)) int recurse(int n)
 {
     volatile char room[4096];

@@ -167,6 +167,8 @@ bool brood__os_process_alive(const struct os_process *process);
 bool brood__os_process_single(const struct os_process *process);
 /* A descriptor that is readable once it has ended; -ESRCH when it has been reaped or the pid is another's now. */
 int brood__os_process_open(const struct os_process *process, int *pidfd);
+/* SIGKILL by its number, as near to that very process as there is without a descriptor (under valgrind 3.19). */
+void brood__os_process_kill(const struct os_process *process);
 /* A signal to that very process. */
 int brood__os_process_signal(int pidfd, int signal);
 

@@ -10,6 +10,7 @@
 #include "sync/bell.h"
 #include "sync/wait.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,8 +181,11 @@ static void end_supervisors(void)
         if (brood__supervisor_alive()) {
             struct os_process process = {atomic_load(&s->pid), s->started};
             int pidfd = -1;
-            if (brood__os_process_open(&process, &pidfd) >= 0 && brood__os_process_signal(pidfd, SIGKILL) >= 0)
+            int error = brood__os_process_open(&process, &pidfd);
+            if (error >= 0 && brood__os_process_signal(pidfd, SIGKILL) >= 0)
                 brood__os_wait_readable(pidfd, OS_NEVER);
+            else if (error == -ENOSYS)
+                brood__os_process_kill(&process);
             brood__os_close(&pidfd);
             brood__os_nap(50 * 1000);
             continue;

@@ -51,6 +51,13 @@ static bool is_known(const char *argument)
 
 static struct options options;
 
+/* What a wrong option makes argp leave behind, since it does not return. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:argp_parse\n";
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static char text[65536 + 1];

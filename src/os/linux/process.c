@@ -165,6 +165,11 @@ int brood__os_process_open(const struct os_process *process, int *pidfd)
     return 0;
 }
 
+void brood__os_process_kill(const struct os_process *process)
+{
+    if (brood__os_process_alive(process)) kill(process->pid, SIGKILL);
+}
+
 int brood__os_process_signal(int pidfd, int signal)
 {
     return syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) < 0 ? -errno : 0;

@@ -228,8 +228,10 @@ BROOD_TASK(waits, int, brood_semaphore, s, int, timeout, bool, release)
 
 START_TEST(each_release_wakes_one)
 {
-    waits_args args = {.s = fresh(0, false), .timeout = BROOD_FOREVER};
+    waits_args args = {.s = fresh(3, false), .timeout = BROOD_FOREVER};
     brood_process children[3];
+    for (int i = 0; i < 3; i++)
+        brood_test_ok(brood_semaphore_acquire(args.s, 0)); /* so that it is ours what we release */
     for (int i = 0; i < 3; i++) members_start(&children[i], members_methods[_i], waits, &args);
     for (int i = 0; i < 3; i++) members_asleep(children[i], args.s.id);
     for (int i = 0; i < 3; i++) brood_test_ok(brood_semaphore_release(args.s));

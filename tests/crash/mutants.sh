@@ -180,7 +180,6 @@ mutant process-goes-at-once process/start.c 's/if \(!brood__go_await\(ends\[1\]\
 mutant cancel-unannounced pool/fate.c '/^bool brood__task_cancel/,/^}/ s/brood__os_announce\(&t->bell\)/NULL/' fate/cancel
 mutant deadline-kills-once pool/fate.c 's/^ *if \(state == TASK_KILLING \|\| state == TASK_DOOMED\)$/if (over \&\& state == TASK_KILLING \&\& TASK_STATE(word) == TASK_RUNNING)/' \
     fate/deadline
-mutant queued-again-unhinted pool/fate.c '/^void brood__task_hint_all/,/^}/ s/== TASK_QUEUED/== TASK_FREE/' fate/again
 mutant again-out-of-turn pool/fate.c 's/&& put_off\(pool, t, seen\)/\&\& (t->attempts_are_lost, 0)/; s/t->attempts_are_lost/t->retries/' fate/again
 
 wait

@@ -13,5 +13,6 @@
 #include <brood/queue.h>
 #include <brood/semaphore.h>
 #include <brood/task.h>
+#include <brood/variant.h>
 
 #endif

@@ -11,6 +11,7 @@
 #include "call/error.h"
 
 #include <cbor.h>
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -126,6 +127,64 @@ void brood__item_put_string(struct item_writer *w, const char *string)
     brood__item_put_raw(w, string, size);
 }
 
+void brood__item_put_text(struct item_writer *w, const void *text, size_t size)
+{
+    put_count(w, size, cbor_encode_string_start);
+    brood__item_put_raw(w, text, size);
+}
+
+void brood__item_put_tag(struct item_writer *w, uint64_t tag)
+{
+    put_number(w, tag, cbor_encode_tag);
+}
+
+static uint64_t bits_of(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static const unsigned char a_nan[3] = {0xf9, 0x7e, 0x00}; /* the one encoding that all of them have */
+
+/*
+ * The bits of the half that has exactly this value (no NaN), or -1.  Not libcbor's: of small numbers, below 2^-14, its
+ * cbor_encode_half (0.8) drops bits.
+ */
+static long half_of(double value)
+{
+    uint64_t bits = bits_of(value), mantissa = bits & 0xfffffffffffff;
+    long sign = (long)(bits >> 48 & 0x8000), exponent = (long)(bits >> 52 & 0x7ff) - 1023;
+    if (exponent == -1023) return mantissa ? -1 : sign; /* zero; a double's subnormals are far too small */
+    if (exponent == 1024) return sign | 0x7c00;
+    if (exponent > 15 || exponent < -24) return -1;
+    unsigned lost = exponent < -14 ? 42 + (unsigned)(-14 - exponent) : 42; /* bits that a half has no room for */
+    mantissa |= (uint64_t)1 << 52;
+    if (mantissa & (((uint64_t)1 << lost) - 1)) return -1;
+    long kept = (long)(mantissa >> lost); /* with the leading one at bit 10, but for subnormals */
+    return exponent < -14 ? sign | kept : sign | (exponent + 15) << 10 | (kept & 0x3ff);
+}
+
+void brood__item_put_float(struct item_writer *w, double value)
+{
+    unsigned char head[HEAD_MOST];
+    if (value != value) {
+        brood__item_put_raw(w, a_nan, sizeof a_nan);
+        return;
+    }
+    long half = half_of(value);
+    if (half >= 0) {
+        head[0] = a_nan[0];
+        head[1] = (unsigned char)(half >> 8);
+        head[2] = (unsigned char)half;
+        brood__item_put_raw(w, head, 3);
+    } else if (value >= -FLT_MAX && value <= FLT_MAX && (double)(float)value == value) {
+        brood__item_put_raw(w, head, cbor_encode_single((float)value, head, sizeof head));
+    } else {
+        brood__item_put_raw(w, head, cbor_encode_double(value, head, sizeof head));
+    }
+}
+
 /* ------------------------------------------------------------------------------------ in */
 
 static void got(void *context, enum item_kind kind, uint64_t value, const unsigned char *data)
@@ -149,6 +208,17 @@ GOT_NUMBER(got_negint64, uint64_t, ITEM_NEGINT)
 GOT_NUMBER(got_array, size_t, ITEM_ARRAY)
 GOT_NUMBER(got_map, size_t, ITEM_MAP)
 GOT_NUMBER(got_bool, bool, ITEM_BOOL)
+GOT_NUMBER(got_tag, uint64_t, ITEM_TAG)
+
+static void got_single(void *context, float value)
+{
+    got(context, ITEM_FLOAT, bits_of((double)value), NULL);
+}
+
+static void got_double(void *context, double value)
+{
+    got(context, ITEM_FLOAT, bits_of(value), NULL);
+}
 
 static void got_bytes(void *context, cbor_data data, size_t size)
 {
@@ -170,6 +240,16 @@ static size_t shortest_head(uint64_t value)
     return value < 24 ? 1 : value <= UINT8_MAX ? 2 : value <= UINT16_MAX ? 3 : value <= UINT32_MAX ? 5 : HEAD_MOST;
 }
 
+/* How many bytes a float takes in the shortest form; which NaN it is shows in the bytes only. */
+static size_t shortest_float(uint64_t bits, const unsigned char *at, size_t size)
+{
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    if (value != value) return size == sizeof a_nan && memcmp(at, a_nan, size) == 0 ? size : 0;
+    if (half_of(value) >= 0) return 3;
+    return value >= -FLT_MAX && value <= FLT_MAX && (double)(float)value == value ? 5 : HEAD_MOST;
+}
+
 int brood__item_next(const unsigned char **at, const unsigned char *end, struct item *item)
 {
     struct cbor_callbacks callbacks = cbor_empty_callbacks; /* what is not named below stays ITEM_OTHER */
@@ -187,6 +267,10 @@ int brood__item_next(const unsigned char **at, const unsigned char *end, struct 
     callbacks.map_start = got_map;
     callbacks.boolean = got_bool;
     callbacks.null = got_null;
+    callbacks.tag = got_tag;
+    callbacks.float2 = got_single;
+    callbacks.float4 = got_single;
+    callbacks.float8 = got_double;
 
     *item = (struct item){0};
     if (*at == end) return BROOD_ECORRUPT;
@@ -195,7 +279,10 @@ int brood__item_next(const unsigned char **at, const unsigned char *end, struct 
     bool string = item->kind == ITEM_BYTES || item->kind == ITEM_TEXT;
     bool simple = item->kind == ITEM_BOOL || item->kind == ITEM_NULL;
     size_t head = string ? result.read - (size_t)item->value : result.read;
-    if (head != (simple ? 1 : shortest_head(item->value))) return BROOD_ECORRUPT;
+    size_t shortest = simple                     ? 1
+                      : item->kind == ITEM_FLOAT ? shortest_float(item->value, *at, result.read)
+                                                 : shortest_head(item->value);
+    if (head != shortest) return BROOD_ECORRUPT;
     if (item->kind == ITEM_TEXT && !brood__item_is_text(item->data, (size_t)item->value)) return BROOD_ECORRUPT;
     *at += result.read;
     return 0;

@@ -28,6 +28,10 @@ void brood__item_put_bool(struct item_writer *w, bool value);
 void brood__item_put_null(struct item_writer *w);
 void brood__item_put_bytes(struct item_writer *w, const void *bytes, size_t size);
 void brood__item_put_string(struct item_writer *w, const char *string);
+/* Text, which has to be UTF-8; a float in the shortest form that has its value; the head of a tag. */
+void brood__item_put_text(struct item_writer *w, const void *text, size_t size);
+void brood__item_put_float(struct item_writer *w, double value);
+void brood__item_put_tag(struct item_writer *w, uint64_t tag);
 
 enum item_kind {
     ITEM_OTHER,
@@ -38,12 +42,15 @@ enum item_kind {
     ITEM_ARRAY,
     ITEM_MAP,
     ITEM_BOOL,
-    ITEM_NULL
+    ITEM_NULL,
+    ITEM_FLOAT,
+    ITEM_TAG /* of the item behind it */
 };
 
 struct item {
     enum item_kind kind;
-    uint64_t value;            /* number (of a negative one: -1 - number), length, count of items or pairs, 0 or 1 */
+    uint64_t value;            /* number (of a negative one: -1 - number), length, count of items or pairs, 0 or 1, tag;
+                                  of a float: its bits as a double */
     const unsigned char *data; /* BYTES and TEXT: in the input */
 };
 

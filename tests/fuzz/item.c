@@ -32,6 +32,13 @@ static void put(struct item_writer *w, const struct item *item)
     case ITEM_MAP: brood__item_put_map(w, (size_t)item->value); break;
     case ITEM_BOOL: brood__item_put_bool(w, item->value != 0); break;
     case ITEM_NULL: brood__item_put_null(w); break;
+    case ITEM_FLOAT: {
+        double real;
+        memcpy(&real, &item->value, sizeof real);
+        brood__item_put_float(w, real);
+        break;
+    }
+    case ITEM_TAG: brood__item_put_tag(w, item->value); break;
     case ITEM_OTHER: break;
     }
 }

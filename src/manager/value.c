@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* value.c - looking through encoded values; what is accepted stands in value.h. */
+#include "manager/value.h"
+
+#include "process/item.h"
+
+int brood__slice_compare(struct slice a, struct slice b)
+{
+    size_t size = a.size < b.size ? a.size : b.size;
+    int order = size ? memcmp(a.at, b.at, size) : 0;
+    return order ? order : (a.size > b.size) - (a.size < b.size);
+}
+
+struct walk {
+    const unsigned char *at, *end;
+    handle_fn *handle;
+    void *context;
+};
+
+static int walk(struct walk *w, int depth);
+
+static int walk_map(struct walk *w, uint64_t pairs, int depth)
+{
+    struct slice before = {0};
+    for (uint64_t i = 0; i < pairs; i++) {
+        struct slice key = {.at = w->at};
+        int error = walk(w, depth);
+        key.size = (size_t)(w->at - key.at);
+        if (error == 0 && i > 0 && brood__slice_compare(before, key) >= 0) error = BROOD_ECORRUPT;
+        if (error == 0) error = walk(w, depth);
+        if (error != 0) return error;
+        before = key;
+    }
+    return 0;
+}
+
+static int walk_handle(struct walk *w, uint64_t tag)
+{
+    struct item item;
+    if (tag != HANDLE_TAG || brood__item_next(&w->at, w->end, &item) < 0 || item.kind != ITEM_UINT)
+        return BROOD_ECORRUPT;
+    return w->handle ? w->handle(w->context, item.value) : 0;
+}
+
+static int walk(struct walk *w, int depth)
+{
+    struct item item;
+    int error = brood__item_next(&w->at, w->end, &item);
+    if (error != 0) return error;
+    uint64_t left = (uint64_t)(w->end - w->at);
+    switch (item.kind) {
+    case ITEM_OTHER: return BROOD_ECORRUPT;
+    case ITEM_NEGINT: return item.value > INT64_MAX ? BROOD_ECORRUPT : 0;
+    case ITEM_TAG: return walk_handle(w, item.value);
+    case ITEM_ARRAY:
+        if (depth == BROOD_VARIANT_DEPTH || item.value > left) return BROOD_ECORRUPT;
+        for (uint64_t i = 0; i < item.value && error == 0; i++) error = walk(w, depth + 1);
+        return error;
+    case ITEM_MAP:
+        if (depth == BROOD_VARIANT_DEPTH || item.value > left / 2) return BROOD_ECORRUPT;
+        return walk_map(w, item.value, depth + 1);
+    default: return 0;
+    }
+}
+
+int brood__value_walk(const unsigned char **at, const unsigned char *end, handle_fn *handle, void *context)
+{
+    struct walk w = {*at, end, handle, context};
+    int error = walk(&w, 0);
+    if (error == 0) *at = w.at;
+    return error;
+}

@@ -38,6 +38,7 @@ enum tag_kind { TAG_LISTENER, TAG_MEMBER, TAG_STRAY, TAG_REQUEST, TAG_REPORT, TA
 #define TAG(kind, value) ((uint64_t)(kind) << 56 | (uint64_t)(uint32_t)(value))
 
 #define RETRY_NS ((int64_t)3 * 1000 * 1000)
+#define MOST_AT_ONCE 1024 /* requests, before it looks at anything else */
 
 /* What the supervisor knows of a member, by index; grown as needed. */
 struct watched {
@@ -550,7 +551,8 @@ static bool serve(int connection)
     return true;
 }
 
-static void accept_one(void)
+/* Take a waiting connection and serve it, at once if its request is there; false: there is none, or none can be had. */
+static bool accept_one(void)
 {
     int connection;
     pid_t peer;
@@ -560,14 +562,15 @@ static void accept_one(void)
         error = brood__os_accept(brood__self->listener, &connection, &peer);
     }
     if (error < 0 && error != -EAGAIN) brood__os_nap(RETRY_NS); /* others have to give something back first */
-    if (error < 0) return;
-    if (brood__os_poller_add(poller, connection, TAG(TAG_REQUEST, connection)) >= 0 || serve(connection)) return;
+    if (error < 0) return false;
+    if (serve(connection) || brood__os_poller_add(poller, connection, TAG(TAG_REQUEST, connection)) >= 0) return true;
     if (waiting_count == sizeof waiting / sizeof *waiting) {
         brood__os_close(&connection);
-        return;
+        return true;
     }
     waiting[waiting_count++] = connection;
     retry_soon();
+    return true;
 }
 
 /* ------------------------------------------------------------------------------------------------------------- life */
@@ -576,7 +579,9 @@ static void dispatch(uint64_t tag)
 {
     uint32_t value = (uint32_t)tag;
     switch ((enum tag_kind)(tag >> 56)) {
-    case TAG_LISTENER: accept_one(); break;
+    case TAG_LISTENER:
+        for (int i = 0; i < MOST_AT_ONCE && accept_one(); i++) {}
+        break;
     case TAG_MEMBER:
         if (watched[value].pidfd >= 0) ended(value);
         break;
@@ -587,6 +592,24 @@ static void dispatch(uint64_t tag)
         break;
     case TAG_AREA: area_readable((int)value); break;
     }
+}
+
+static bool is_death(uint64_t tag)
+{
+    return (enum tag_kind)(tag >> 56) == TAG_MEMBER;
+}
+
+/* Deaths come last, and what the dead have asked before them: a request may bring what is told of the one who made it. */
+static void dispatch_all(const uint64_t *tags, int n)
+{
+    bool deaths_among = false;
+    for (int i = 0; i < n; i++) {
+        deaths_among |= is_death(tags[i]);
+        if (!is_death(tags[i])) dispatch(tags[i]);
+    }
+    if (deaths_among) dispatch(TAG(TAG_LISTENER, 0));
+    for (int i = 0; i < n; i++)
+        if (is_death(tags[i])) dispatch(tags[i]);
 }
 
 static int64_t manage(void)
@@ -626,7 +649,7 @@ static void live(void)
     while (!ending || kill_all()) {
         uint64_t tags[64];
         int n = brood__os_poller_wait(poller, tags, 64, next);
-        for (int i = 0; i < n; i++) dispatch(tags[i]);
+        dispatch_all(tags, n);
         keep_spares();
         retry();
         if (seen != deaths) watch_wanted(); /* the dead may have forked a member without having said so yet */

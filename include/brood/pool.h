@@ -40,6 +40,9 @@ typedef struct brood_pool_options {
     const brood_task *exit_hook; /* without argument: run in each worker that leaves by itself, not in one that is
                                     killed; what it fails with is not heard */
     unsigned quarantine; /* runs of one task that end in its worker's death, before it is not run again; default 3 */
+    bool keep_stderr; /* what a worker writes to its standard error comes out after each run of a task or chunk, and the
+                         end of what it wrote in a run that ended it is in brood_crash, and nowhere else; all of it lies
+                         in memory until then */
 } brood_pool_options;
 
 /* Further wishes for a task; zero means none. */
@@ -91,6 +94,7 @@ typedef struct brood_frame {
 } brood_frame;
 
 #define BROOD_CRASH_FRAMES 32
+#define BROOD_CRASH_STDERR 2048
 
 /*
  * What is known of the end of a worker in a task.  address and frames are there when the worker's own handler ran: it
@@ -111,6 +115,9 @@ typedef struct brood_crash {
     uint64_t max_rss;            /* at most, bytes; 0: not known, as the times */
     unsigned frame_count;
     brood_frame frames[BROOD_CRASH_FRAMES]; /* the innermost first */
+    char stderr_tail[BROOD_CRASH_STDERR];   /* under keep_stderr: the end of what it wrote to its standard error in this
+                                               run; "" when another worker has died on its seat since, or the
+                                               supervisor together with it */
 } brood_crash;
 
 /*

@@ -326,6 +326,16 @@ void brood__os_close_all_but(int *keep, size_t n);
 int brood__os_place_descriptors(int *from, const int *to, size_t n);
 
 /*
+ * From now on what this process writes to descriptor 2 goes, behind what is there, into a file in memory: *file, and
+ * *before is what descriptor 2 was, -1 if nothing; neither is one of 0, 1 and 2.  On failure all is as it was.
+ */
+int brood__os_capture_stderr(int *file, int *before);
+/* What is in the file from `passed` on, written to `to`, which may fail, and forgotten: where the next begins. */
+uint64_t brood__os_pass_on(int file, int to, uint64_t passed);
+/* The last bytes of the file, at most `capacity`, and none before `from`: how many. */
+size_t brood__os_read_tail(int file, uint64_t from, char *text, size_t capacity);
+
+/*
  * The lifeline: every process that holds a `watch` end made by brood__os_lifeline_watch is sent SIGKILL by the kernel
  * when the last holder of `hold` has ended, whatever it is doing.  hold is never passed on.
  * (A pipe: its last writer gone, the kernel sends the signal that F_SETSIG names to each F_SETOWN reader.)

@@ -4,6 +4,7 @@
 
 #include "call/buffer.h"
 #include "call/error.h"
+#include "pool/tail.h"
 #include "pool/task.h"
 
 #include <stdarg.h>
@@ -89,6 +90,7 @@ static void tell(const struct os_crash *crash)
     record->address = crash->address;
     record->usage = crash->usage;
     record->item = job ? atomic_load(&((struct chunk_shm *)(uintptr_t)now.chunk)->running) - 1 : 0;
+    record->worker_id = brood__self->id;
     record->pid = brood__me()->pid;
     memcpy(record->worker, brood__me()->name, sizeof record->worker);
     record->module_count = 0;
@@ -178,6 +180,7 @@ int brood_future_crash(brood_future future, brood_crash *crash)
         brood__crash_read(record, crash);
         brood__crash_name(record, crash);
     }
+    brood__tail_read(pool, t->worker, crash);
     return 0;
 }
 
@@ -222,5 +225,10 @@ size_t brood_crash_text(const brood_crash *crash, char *text, size_t capacity)
     put(&w, "; user %llu us, system %llu us, at most %llu KiB\n", (unsigned long long)crash->user_us,
         (unsigned long long)crash->system_us, (unsigned long long)(crash->max_rss / 1024));
     for (unsigned i = 0; i < crash->frame_count; i++) put_frame(&w, i, &crash->frames[i]);
+    for (const char *line = crash->stderr_tail; *line;) {
+        size_t length = strcspn(line, "\n");
+        put(&w, "  stderr: %.*s\n", (int)length, line);
+        line += length + (line[length] == '\n');
+    }
     return w.size;
 }

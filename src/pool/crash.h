@@ -23,7 +23,8 @@ struct crash_shm {
     int32_t signal, code;
     uint64_t address;
     struct os_usage usage;
-    uint64_t item; /* of a map */
+    uint64_t item;      /* of a map */
+    uint64_t worker_id; /* handle */
     int32_t pid;
     uint32_t module_count;
     char worker[32];

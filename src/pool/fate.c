@@ -70,6 +70,7 @@ static void lose(struct pool_shm *pool, uint64_t pool_id, struct task_shm *t, ui
     t->pid = death->pid;
     t->usage = death->usage;
     t->seat = death->seat;
+    t->worker = death->worker;
     if (task_swap(t, &seen, TASK_WORD(TASK_SERIAL(seen), TASK_DONE, TASK_ATTEMPT(seen), 0)))
         brood__pool_answer(pool, pool_id, &t->bell);
     else if (TASK_STATE(seen) == TASK_ORPHAN || TASK_STATE(seen) == TASK_DOOMED)

@@ -8,6 +8,7 @@
 #include "call/error.h"
 #include "pool/crash.h"
 #include "pool/pool.h"
+#include "pool/tail.h"
 #include "sync/bell.h"
 
 #include <limits.h>
@@ -318,7 +319,7 @@ static bool is_unwanted(const void *of)
 }
 
 /* The record of a lost item, of those that left one. */
-static void tell_crash(const struct job_shm *job, brood_crash *crash)
+static void tell_crash(const struct pool_shm *pool, const struct job_shm *job, brood_crash *crash)
 {
     const struct crash_shm *record = brood__crash_at(atomic_load(&((struct job_shm *)(uintptr_t)job)->crash));
     memset(crash, 0, sizeof *crash);
@@ -330,6 +331,7 @@ static void tell_crash(const struct job_shm *job, brood_crash *crash)
     crash->reason = BROOD_REASON_SIGNAL;
     brood__crash_read(record, crash);
     brood__crash_name(record, crash);
+    brood__tail_read(pool, record->worker_id, crash);
 }
 
 static int answer_of(struct pool_shm *pool, const struct job_shm *job, const struct arrays *a, brood_report *report)
@@ -399,7 +401,7 @@ int brood_pool_map_task(brood_pool pool, const brood_task *task, const void *in,
     if (error < 0) return error;
     struct job_shm *job = brood__pool_job(p, index);
     error = wait_for(p, pool.id, job, o->timeout ? o->timeout : BROOD_FOREVER);
-    if (o->crash) tell_crash(job, o->crash);
+    if (o->crash) tell_crash(p, job, o->crash);
     if (error == 0) {
         error = answer_of(p, job, &a, o->report);
     } else { /* what is decided by now counts; the items of chunks that are under way do not */
@@ -463,7 +465,7 @@ int brood_map_wait(brood_map map, int timeout, brood_report *report)
     if (JOB_SERIAL(seen) != serial) return BROOD_ESTALE; /* the pool was freed meanwhile */
     struct kept kept;
     memcpy(&kept, job->more, sizeof kept);
-    if (kept.crash) tell_crash(job, (brood_crash *)(uintptr_t)kept.crash);
+    if (kept.crash) tell_crash(p, job, (brood_crash *)(uintptr_t)kept.crash);
     if (!report) report = (brood_report *)(uintptr_t)kept.report;
     if (error == 0) {
         struct arrays a = {(const void *)(uintptr_t)kept.in, (void *)(uintptr_t)kept.out, (int *)(uintptr_t)kept.codes,

@@ -5,6 +5,7 @@
 #include "call/buffer.h"
 #include "call/error.h"
 #include "pool/supervise.h"
+#include "pool/tail.h"
 #include "sync/bell.h"
 
 #include <limits.h>
@@ -129,6 +130,7 @@ static bool unseen(struct pool_shm *pool)
 static void empty_out(struct pool_shm *pool)
 {
     brood__pool_drop(&pool->preparation);
+    brood__pool_drop(&pool->tails);
     if (brood__pool_furnished(pool)) brood__map_vacate(pool);
     brood__task_vacate(pool);
 }
@@ -295,6 +297,7 @@ int brood_pool_new(brood_pool *pool, const brood_pool_options *options)
     reset(p, o);
     error = o->exit_hook ? brood__function_ref(o->exit_hook, &p->exit_hook) : 0;
     if (error == 0) error = furnish(p, index, o->workers ? o->workers : brood_cpu_count());
+    if (error == 0 && o->keep_stderr) error = brood__tail_furnish(p, id, p->workers);
     if (error == 0) error = describe(p, id, o, &preparation, &object, directory);
     if (error == 0 && p->method == BROOD_START_FORK)
         error = brood__template_new(id, &preparation, &object, &p->template_member, &channel);

@@ -30,7 +30,8 @@ struct seat_shm {
     _Atomic uint64_t inside; /* JOB_INSIDE(index, serial), 0: none */
     _Atomic uint32_t told;   /* the member that was sent SIGTERM; by the supervisor */
     uint32_t reserved_too;
-    uint64_t reserved[5];
+    _Atomic uint64_t passed; /* by the worker, see tail.h */
+    uint64_t reserved[4];
 };
 _Static_assert(sizeof(struct seat_shm) == 64, "one cache line each");
 #define SEAT_STARTING UINT32_MAX
@@ -105,7 +106,9 @@ struct task_shm {
     uint32_t backoff;         /* ms before the first further run */
     uint32_t seat;            /* of the worker that died */
     _Atomic uint32_t asked;   /* by the submitter, see brood__bell_arm_for */
-    uint32_t reserved[5];
+    uint32_t reserved;
+    uint64_t worker; /* handle of the one that died */
+    uint32_t reserved_too[2];
 };
 _Static_assert(offsetof(struct task_shm, robust) == offsetof(struct task_shm, bell) + OS_ROBUST_NODE, "node");
 _Static_assert(sizeof(struct task_shm) == 384 && BROOD_FAIL_TEXT <= TASK_INLINE, "six cache lines");
@@ -205,6 +208,7 @@ struct pool_shm {
     uint64_t template_member; /* fork: handle of the template */
     uint64_t preparation;     /* handle of the buffer with the workers' preparation */
     uint64_t preparation_size;
+    uint64_t tails; /* handle of the buffer with the ends of workers' standard errors, 0: not asked for; tail.h */
     _Atomic uint32_t slots;     /* task slots that there are */
     _Atomic uint32_t submit_at; /* hints: where to look for a free slot, for a queued one */
     _Atomic uint32_t claim_at;
@@ -289,6 +293,7 @@ struct death {
     enum brood_reason reason;
     struct os_usage usage;
     uint32_t seat;
+    uint64_t worker; /* handle */
 };
 void brood__pool_death(const struct pool_shm *pool, uint32_t dead, struct death *death);
 /* That in words, as "killed by signal 9 (Killed)"; the reason is that of a death. */

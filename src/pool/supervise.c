@@ -17,6 +17,7 @@
 #include "call/buffer.h"
 #include "call/error.h"
 #include "pool/pool.h"
+#include "pool/tail.h"
 #include "sync/bell.h"
 
 #include <limits.h>
@@ -208,6 +209,7 @@ void brood__pool_death(const struct pool_shm *pool, uint32_t dead, struct death 
                                         ? BROOD_ECANCELED
                                         : BROOD_ELOST,
                             .pid = m->pid,
+                            .worker = HANDLE(TABLE_MEMBER, dead, brood__member_generation(dead)),
                             .reason = BROOD_REASON_UNKNOWN};
     if (!(ended & ENDED)) return;
     int value = (int)(ended & 0xffff);
@@ -258,10 +260,19 @@ static bool status_to_come(uint32_t dead)
     return waits;
 }
 
+static void keep_tail(uint32_t dead)
+{
+    struct member_shm *m = brood__member_at(dead);
+    int error;
+    struct pool_shm *pool = m->role == ROLE_WORKER ? brood__pool_find(m->pool, &error) : NULL;
+    if (pool && look(HANDLE_INDEX(m->pool))) brood__tail_keep(pool, dead);
+}
+
 static bool repair(uint32_t dead)
 {
     if (status_to_come(dead)) return false;
     bool all = true;
+    keep_tail(dead); /* before anybody is told */
     for (uint32_t i = 1; i < pool_count(); i++) {
         struct pool_shm *pool = look(i);
         uint64_t pool_id = brood__pool_id(at(i));
@@ -297,6 +308,7 @@ static void ended(uint32_t dead)
 {
     struct member_shm *m = brood__member_at(dead);
     int error;
+    brood__tail_drop(dead);
     if (m->role != ROLE_WORKER && m->role != ROLE_TEMPLATE) return;
     uint32_t index = HANDLE_INDEX(m->pool);
     if (HANDLE_TABLE(m->pool) != TABLE_POOL || index == 0 || index >= pool_count()) return;
@@ -474,6 +486,11 @@ static void request(const struct request *request, int *fds, size_t count)
     if (!pool) return;
     struct record *r = record_of(HANDLE_INDEX(request->object), atomic_load(&pool->slot.word));
     size_t next = 0;
+    if (request->method == POOL_KEEPS_STDERR) {
+        if (count > 0) brood__tail_take(request->member, request->stdio, fds[0]);
+        if (count > 0) fds[0] = -1;
+        return;
+    }
     if (request->method == POOL_IS_NEW) {
         r->announced = true;
         for (int fd = 0; fd < 3; fd++) {

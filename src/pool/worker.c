@@ -5,6 +5,7 @@
 #include "pool/crash.h"
 #include "pool/pool.h"
 #include "pool/supervise.h"
+#include "pool/tail.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -75,9 +76,12 @@ int brood__worker_run(const brood_task *initializer, const void *arg, size_t arg
     int error;
     struct pool_shm *pool = brood__pool_find(pool_id, &error);
     if (!pool) return 0;
-    brood__crash_watch();
-    if (initializer && run_hook(initializer, arg, arg_size) != 0) return EXIT_INITIALIZER;
     struct seat_shm *seat = brood__pool_seat(pool, brood__me()->seat);
+    brood__crash_watch();
+    brood__tail_begin(pool, pool_id, seat);
+    int failed = initializer ? run_hook(initializer, arg, arg_size) : 0;
+    brood__tail_pass_on(seat);
+    if (failed) return EXIT_INITIALIZER;
     uint32_t most = pool->max_tasks_per_child, items = 0;
     void *announced = brood__os_announce(NULL);
     atomic_store(&seat->items, 0);
@@ -89,6 +93,7 @@ int brood__worker_run(const brood_task *initializer, const void *arg, size_t arg
         }
         brood__os_announce(NULL);
         fflush(stdout); /* a worker may be ended at any time after this */
+        brood__tail_pass_on(seat);
         items += (uint32_t)ran;
         atomic_store_explicit(&seat->items, items, memory_order_relaxed);
         if (most && items >= most) break;
@@ -98,5 +103,6 @@ int brood__worker_run(const brood_task *initializer, const void *arg, size_t arg
     brood__os_announce(announced);
     const brood_task *hook;
     if (pool->exit_hook && brood__function_find(pool->exit_hook, &hook) == 0) run_hook(hook, NULL, 0);
+    brood__tail_pass_on(seat);
     return 0;
 }

@@ -24,11 +24,12 @@ enum supervisor_state { SUPERVISOR_NONE, SUPERVISOR_STARTING, SUPERVISOR_RUNNING
 /* Requests: one message each over a connection of its own; no answer but by what it brings about. */
 enum request_kind { REQUEST_START, REQUEST_DISCARD, REQUEST_WATCH, REQUEST_POOL, REQUEST_END };
 #define POOL_IS_NEW 1
+#define POOL_KEEPS_STDERR 2
 struct request {
     uint32_t kind;
-    uint32_t member; /* START, DISCARD, WATCH */
-    uint32_t method; /* START; POOL: POOL_IS_NEW when its owner announces it */
-    uint32_t stdio;  /* POOL: which of 0, 1, 2 come along */
+    uint32_t member; /* START, DISCARD, WATCH; POOL_KEEPS_STDERR: the worker */
+    uint32_t method; /* START; POOL: POOL_IS_NEW when its owner announces it, POOL_KEEPS_STDERR from a worker */
+    uint32_t stdio;  /* POOL: which of 0, 1, 2 come along; POOL_KEEPS_STDERR: the worker's generation */
     uint64_t object; /* POOL: its handle; DISCARD: the generation of the member */
 };
 

@@ -74,7 +74,8 @@ static void crashing_map(brood_start_method method)
     brood_report report;
     int in[ITEMS], out[ITEMS] = {0}, codes[ITEMS];
     for (int i = 0; i < ITEMS; i++) in[i] = i;
-    if (!ok(KIND_POOL, brood_pool_new(&pool, &(brood_pool_options){.workers = 2, .method = method}))) return;
+    brood_pool_options options = {.workers = 2, .method = method, .keep_stderr = true};
+    if (!ok(KIND_POOL, brood_pool_new(&pool, &options))) return;
     int error = brood_pool_map_with(pool, twice_but_one, in, out, ITEMS, .report = &report, .codes = codes);
     if (error != BROOD_ELOST) ok(KIND_WORK, error);
     expect(error != 0);

@@ -2,7 +2,9 @@
 /* What is told of a worker's end: signal, address, the way there; and who is in charge of a signal. */
 #include "common.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { PATIENCE = 20000, WRONG = 0x1234 };
@@ -72,6 +74,21 @@ BROOD_TASK(use_cpu, int, int, rounds)
         for (unsigned k = 0; k < 1000000; k++) sum += k;
     raise(SIGKILL);
     return (int)(sum & 1);
+}
+
+/* Says so many lines, and ends as it is told: by a signal, by exit if 0, not at all if negative. */
+BROOD_TASK(say, int, int, lines, int, how)
+{
+    for (int i = 0; i < lines; i++) fprintf(stderr, "line %d\n", i);
+    if (how > 0) raise(how);
+    if (how == 0) exit(9);
+    return lines;
+}
+BROOD_TASK(say_item, int, int, x)
+{
+    fprintf(stderr, "item %d\n", x);
+    if (x == 7) abort();
+    return x;
 }
 
 static int lost(brood_pool pool, const brood_task *task, int arg, brood_outcome *outcome, brood_crash *crash)
@@ -238,6 +255,94 @@ START_TEST(a_lost_item_is_told)
 }
 END_TEST
 
+/* A pool that keeps what its workers write, and a file that it comes out in. */
+static brood_pool keeping(int method, int *file)
+{
+    char name[] = "/tmp/brood-stderr-XXXXXX";
+    brood_pool pool;
+    int before = dup(2);
+    *file = mkstemp(name);
+    ck_assert_int_ge(*file, 0);
+    unlink(name);
+    ck_assert_int_eq(fcntl(*file, F_SETFL, O_APPEND), 0);
+    dup2(*file, 2);
+    brood_pool_options options = {.workers = 1, .method = methods[method], .keep_stderr = true};
+    brood_test_ok(brood_pool_new(&pool, &options));
+    int result;
+    brood_test_ok(brood_pool_apply(pool, say, &(say_args){1, -1}, &result)); /* a worker is there, and has its place */
+    dup2(before, 2);
+    close(before);
+    return pool;
+}
+
+static void is_in(int file, const char *text)
+{
+    char have[256] = "";
+    ck_assert_int_ge(pread(file, have, sizeof have - 1, 0), 0);
+    ck_assert_str_eq(have, text);
+}
+
+START_TEST(last_words_are_told)
+{
+    static const int ends[] = {SIGABRT, SIGKILL, SIGTERM, 0};
+    int file;
+    brood_pool pool = keeping(_i, &file);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        brood_future future;
+        brood_crash crash;
+        char text[4096];
+        int result;
+        brood_test_ok(brood_pool_apply(pool, say, &(say_args){2, -1}, &result)); /* of another run: not to be told */
+        brood_test_ok(brood_pool_submit(pool, &future, say, &(say_args){3, ends[i]}));
+        ck_assert_int_eq(brood_future_get(future, &result, PATIENCE, NULL), BROOD_ELOST);
+        brood_test_ok(brood_future_crash(future, &crash));
+        ck_assert_str_eq(crash.stderr_tail, "line 0\nline 1\nline 2\n");
+        brood_crash_text(&crash, text, sizeof text);
+        ck_assert_msg(strstr(text, "\n  stderr: line 0\n  stderr: line 1\n  stderr: line 2\n"), "%s", text);
+        brood_test_ok(brood_future_free(future));
+    }
+    brood_test_ok(brood_pool_close(pool));
+    brood_test_ok(brood_pool_join(pool, PATIENCE));
+    is_in(file, "line 0\nline 0\nline 1\nline 0\nline 1\nline 0\nline 1\nline 0\nline 1\n");
+    brood_test_ok(brood_pool_free(pool));
+    close(file);
+}
+END_TEST
+
+START_TEST(of_many_words_the_last_are_told)
+{
+    int file, result;
+    brood_pool pool = keeping(_i, &file);
+    brood_future future;
+    brood_crash crash;
+    brood_test_ok(brood_pool_submit(pool, &future, say, &(say_args){100000, SIGKILL}));
+    ck_assert_int_eq(brood_future_get(future, &result, PATIENCE, NULL), BROOD_ELOST);
+    brood_test_ok(brood_future_crash(future, &crash));
+    ck_assert_uint_eq(strlen(crash.stderr_tail), BROOD_CRASH_STDERR - 1);
+    ck_assert_str_eq(crash.stderr_tail + strlen(crash.stderr_tail) - 11, "line 99999\n");
+    brood_test_ok(brood_future_free(future));
+
+    int in[16], out[16];
+    for (int i = 0; i < 16; i++) in[i] = i;
+    ck_assert_int_eq(brood_pool_map_with(pool, say_item, in, out, 16, .chunk = 1, .crash = &crash), BROOD_ELOST);
+    ck_assert_uint_eq(crash.id, 7);
+    ck_assert_str_eq(crash.stderr_tail, "item 7\n");
+    brood_test_ok(brood_pool_free(pool));
+    close(file);
+}
+END_TEST
+
+START_TEST(no_last_words_without_the_wish)
+{
+    brood_pool pool = new_pool(_i, 1);
+    brood_outcome outcome;
+    brood_crash crash;
+    ck_assert_int_eq(lost(pool, BROOD_TASK_OF(give_up), SIGTERM, &outcome, &crash), BROOD_ELOST);
+    ck_assert_str_eq(crash.stderr_tail, "");
+    brood_test_ok(brood_pool_free(pool));
+}
+END_TEST
+
 static Suite *crash_suite(void)
 {
     Suite *suite = suite_create("pool/crash");
@@ -249,6 +354,9 @@ static Suite *crash_suite(void)
     tcase_add_loop_test(crash, the_programs_handler_is_in_charge, 0, 3);
     tcase_add_loop_test(crash, a_childs_crash_is_not_the_workers, 0, 3);
     tcase_add_loop_test(crash, a_lost_item_is_told, 0, 3);
+    tcase_add_loop_test(crash, last_words_are_told, 0, 3);
+    tcase_add_loop_test(crash, of_many_words_the_last_are_told, 0, 3);
+    tcase_add_loop_test(crash, no_last_words_without_the_wish, 0, 3);
     return suite;
 }
 

@@ -8,6 +8,7 @@
 #include <brood/error.h>
 #include <brood/event.h>
 #include <brood/lock.h>
+#include <brood/log.h>
 #include <brood/pool.h>
 #include <brood/process.h>
 #include <brood/queue.h>

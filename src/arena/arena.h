@@ -49,6 +49,7 @@ struct arena_shm {
     char listen_name[16]; /* where the supervisor listens; every member holds the socket, so nobody can take it */
     uint64_t listen_size;
     _Atomic uint32_t start_method; /* brood_start_method; set by brood_set_start_method */
+    _Atomic uint32_t log_level;    /* brood_log_level; by brood_log_set_level in any member */
     int32_t start_timeout;
     uint64_t first_member; /* handle of the process that founded the family */
     struct supervisor_shm supervisor;

@@ -317,6 +317,11 @@ void brood__os_fill_standard(void);
 void brood__os_raise_descriptors(void);
 /* How many this process may have open: os_limits.open_files for its children. */
 uint64_t brood__os_open_files(void);
+/*
+ * Print a line on a terminal, file, pipe or socket by one write(2); errors are not heard, no SIGPIPE comes.  Unless
+ * `wait`, nothing is printed when that would have to wait for a reader.  Not async-signal-safe.
+ */
+void brood__os_print(int fd, const char *line, size_t size, bool wait);
 /* Close every descriptor but those in keep[0..n), which is sorted by this call. */
 void brood__os_close_all_but(int *keep, size_t n);
 /*

@@ -179,6 +179,7 @@ static int describe(struct pool_shm *pool, uint64_t pool_id, const brood_pool_op
     preparation->public.name = pool->name;
     preparation->public.method = (brood_start_method)pool->method;
     preparation->public.parent = getpid();
+    preparation->public.log_level = (int)atomic_load_explicit(&brood__arena()->log_level, memory_order_relaxed);
     preparation->public.directory = getcwd(directory, 4096) ? directory : "";
     *object = (struct process_object){.function_name = "worker",
                                       .environment = environ,

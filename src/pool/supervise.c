@@ -16,6 +16,7 @@
 #include "arena/member.h"
 #include "call/buffer.h"
 #include "call/error.h"
+#include "call/log.h"
 #include "pool/pool.h"
 #include "pool/tail.h"
 #include "sync/bell.h"
@@ -127,6 +128,7 @@ static void break_pool(struct pool_shm *pool, uint64_t pool_id, int code, const 
     snprintf(pool->broken_detail, sizeof pool->broken_detail, "%s",
              detail && detail[0] ? detail : brood_strerror(code));
     atomic_store(&pool->broken, code);
+    brood__log(BROOD_LOG_INFO, "%.31s takes no more work: %s", pool->name, pool->broken_detail);
     ring(pool, pool_id);
 }
 
@@ -134,6 +136,8 @@ static void break_pool(struct pool_shm *pool, uint64_t pool_id, int code, const 
 
 static void count_failure(struct pool_shm *pool, uint64_t pool_id, struct record *r, int code, const char *detail)
 {
+    brood__log(BROOD_LOG_INFO, "a worker of %.31s could not begin: %s", pool->name,
+               detail && detail[0] ? detail : brood_strerror(code));
     r->start_at = brood__os_now() + (PAUSE_NS << (r->failed < MOST_PAUSES ? r->failed : MOST_PAUSES));
     if (++r->failed >= FAILED_STARTS) break_pool(pool, pool_id, code, detail);
 }
@@ -151,6 +155,7 @@ static void start_worker(struct pool_shm *pool, uint64_t pool_id, uint32_t seat,
     }
     struct member_shm *m = brood__member_at(member),
                       *owner = brood__member_at(SLOT_OWNER(atomic_load(&pool->slot.word)));
+    brood__log(BROOD_LOG_DEBUG, "%s is started by %s", name, brood_start_method_name(method));
     m->pool = pool_id;
     m->seat = seat;
     m->parent = HANDLE(TABLE_MEMBER, SLOT_OWNER(atomic_load(&pool->slot.word)),

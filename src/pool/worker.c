@@ -2,6 +2,7 @@
 /* worker.c - the life of a worker: initializer, then maps and tasks until the pool has no more for it. */
 #include "call/call.h"
 #include "call/error.h"
+#include "call/log.h"
 #include "pool/crash.h"
 #include "pool/pool.h"
 #include "pool/supervise.h"
@@ -96,8 +97,14 @@ int brood__worker_run(const brood_task *initializer, const void *arg, size_t arg
         brood__tail_pass_on(seat);
         items += (uint32_t)ran;
         atomic_store_explicit(&seat->items, items, memory_order_relaxed);
-        if (most && items >= most) break;
-        if (pool->max_memory && brood__os_memory_used() > pool->max_memory) break;
+        if (most && items >= most) {
+            brood__log(BROOD_LOG_INFO, "leaves after %u items, for another to take its place", items);
+            break;
+        }
+        if (pool->max_memory && brood__os_memory_used() > pool->max_memory) {
+            brood__log(BROOD_LOG_INFO, "leaves for the memory it has, for another to take its place");
+            break;
+        }
     }
     brood__pool_wake(pool, INT_MAX); /* those who sleep may have no more to wait for either, or work that we leave */
     brood__os_announce(announced);

@@ -5,6 +5,7 @@
 #include "arena/member.h"
 #include "call/call.h"
 #include "call/error.h"
+#include "call/log.h"
 #include "process/bootstrap.h"
 #include "process/family.h"
 #include "process/supervisor.h"
@@ -210,7 +211,7 @@ _Noreturn void brood__child_work(const struct preparation *preparation, const st
         brood_bytes bytes = {object->arg, object->arg_size};
         if (result) task->call(task->flags & BROOD_TASK_ARG_BYTES ? (const void *)&bytes : object->arg, result);
         if (call.fail) {
-            fprintf(stderr, "%s: %s: %s (%d)\n", brood__me()->name, task->name, call.text, call.fail);
+            brood__log(BROOD_LOG_ERROR, "%s: %s (%d)", task->name, call.text, call.fail);
             code = 1;
         } else if (result && task->flags & BROOD_TASK_RESULT_INT) {
             int value;
@@ -220,6 +221,7 @@ _Noreturn void brood__child_work(const struct preparation *preparation, const st
         free(result);
         brood__call_end(&call);
     }
+    brood__log(BROOD_LOG_DEBUG, "goes, with exit code %d", code);
     fflush(NULL);
     brood__member_ended(brood__self->member, ENDED_SAID, code); /* exit handlers may have another end in store */
     if (method == BROOD_START_FORK) brood__os_exit_now(code);   /* the parent's exit handlers are not this process's */

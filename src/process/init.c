@@ -5,6 +5,7 @@
  */
 #include "arena/member.h"
 #include "call/error.h"
+#include "call/log.h"
 #include "process/family.h"
 #include "process/supervisor.h"
 #include "sync/bell.h"
@@ -41,6 +42,7 @@ void brood__family_rejoin(void)
     brood__self->lifeline_mine = -1;
     brood__self->bell_sender = -1;
     brood__os_robust_forget();
+    brood__log_rejoin();
     brood__bell_close_all(true);
     brood__sentinel_close_all(true);
 }

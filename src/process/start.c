@@ -2,6 +2,7 @@
 /* start.c - starting a process, by any method.  Thread-safe; not async-signal-safe. */
 #include "arena/member.h"
 #include "call/error.h"
+#include "call/log.h"
 #include "process/family.h"
 #include "process/supervisor.h"
 
@@ -63,6 +64,7 @@ static int describe(const brood_process_options *o, const brood_task *task, cons
     *preparation = brood__prepared;
     preparation->public.name = name;
     preparation->public.parent = getpid();
+    preparation->public.log_level = (int)atomic_load_explicit(&brood__arena()->log_level, memory_order_relaxed);
     preparation->public.directory = o->directory ? o->directory : getcwd(directory, 4096) ? directory : "";
     return 0;
 }
@@ -254,7 +256,7 @@ static int start(brood_process *process, const brood_process_options *o, const b
     } else if (method == BROOD_START_FORK && brood__os_has_threads()) {
         static _Atomic bool said;
         if (!atomic_exchange(&said, true))
-            fprintf(stderr, "brood: %s is started by fork in a process with threads\n", task->name);
+            brood__log(BROOD_LOG_WARNING, "%s is started by fork in a process with threads", task->name);
     }
     brood__reap_children();
     char name[32], directory[4096];
@@ -279,6 +281,8 @@ static int start(brood_process *process, const brood_process_options *o, const b
                                                : start_elsewhere(member, method, &preparation, &object, o, deadline);
         if (error == 0) {
             process->id = HANDLE(TABLE_MEMBER, member, generation);
+            brood__log(BROOD_LOG_INFO, "%s (pid %d) was started by %s to run %s", name,
+                       (int)brood__member_at(member)->pid, brood_start_method_name(method), task->name);
             return 0;
         }
         /* The supervisor may have taken the request with it: nothing came of it, so it can be asked again. */

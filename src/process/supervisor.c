@@ -23,6 +23,7 @@
 
 #include "arena/member.h"
 #include "call/error.h"
+#include "call/log.h"
 #include "process/family.h"
 #include "process/repair.h"
 #include "sync/bell.h"
@@ -201,6 +202,20 @@ static void never_was(uint32_t index, uint64_t word, bool failed)
     if (SLOT_OWNER(word) == OWNER_SUPERVISOR) atomic_compare_exchange_strong(&m->slot.word, &word, garbage);
 }
 
+/* What is known of it by now: of one that its parent or its template reaps that is not much. */
+static void log_end(struct member_shm *m)
+{
+    uint32_t how = atomic_load(&m->ended);
+    int value = (int)(how & 0xffff);
+    if (!(how & ENDED))
+        brood__log(BROOD_LOG_INFO, "%.31s (pid %d) has ended", m->name, (int)m->pid);
+    else if (ENDED_KIND(how) == ENDED_SIGNAL)
+        brood__log(BROOD_LOG_INFO, "%.31s (pid %d) was ended by signal %d (%s)", m->name, (int)m->pid, value,
+                   strsignal(value));
+    else
+        brood__log(BROOD_LOG_INFO, "%.31s (pid %d) has ended with exit code %d", m->name, (int)m->pid, value);
+}
+
 /* The process behind a watched slot has ended. */
 static void ended(uint32_t index)
 {
@@ -228,6 +243,7 @@ static void ended(uint32_t index)
     if (exit == OS_EXIT_SIGNAL) brood__member_ended(index, ENDED_SIGNAL, value);
     atomic_store(&m->gone, 1);
     wake_joiners(m);
+    log_end(m);
     w->ended = true;
     deaths++;
     finish(index);
@@ -695,6 +711,7 @@ _Noreturn void brood__supervisor_run(const struct hello *hello, int fds[], size_
     }
     brood__family_remember();
     if (!take_office(hello->member)) brood__os_exit_now(0);
+    brood__log(BROOD_LOG_INFO, hello->member == 1 ? "begins" : "begins in place of one that was ended");
     brood__report_send(channel, 0, 0, 0, NULL);
     brood__os_close(&channel);
     keep_spares();

@@ -10,9 +10,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "os/os.h"
@@ -69,6 +71,33 @@ uint64_t brood__os_open_files(void)
 {
     struct rlimit limit;
     return getrlimit(RLIMIT_NOFILE, &limit) < 0 ? 0 : limit.rlim_cur;
+}
+
+/* ------------------------------------------------------------------------------------------------------- printing */
+
+/* A pipe that has room says so before the write; that another fills it in between is as unlikely as it is harmless. */
+static bool has_room(int fd)
+{
+    struct pollfd poller = {.fd = fd, .events = POLLOUT};
+    return poll(&poller, 1, 0) == 1 && poller.revents & POLLOUT;
+}
+
+void brood__os_print(int fd, const char *line, size_t size, bool wait)
+{
+    sigset_t pipe, before, pending;
+    if (!wait && !has_room(fd)) return;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, &before);
+    bool was_pending = sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
+    ssize_t written;
+    do written = write(fd, line, size);
+    while (written < 0 && errno == EINTR);
+    if (written < 0 && errno == EPIPE && !was_pending) {
+        const struct timespec now = {0, 0};
+        while (sigtimedwait(&pipe, NULL, &now) < 0 && errno == EINTR) continue;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 /* ----------------------------------------------------------------------------------------------- closing the rest */

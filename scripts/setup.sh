@@ -4,7 +4,7 @@
 # Returns at once when nothing is missing.
 set -eu
 
-build="meson ninja-build pkg-config libcbor-dev libdw-dev"
+build="meson ninja-build pkg-config libcbor-dev libdw-dev nettle-dev"
 test="check clang clang-format clang-tidy libclang-rt-14-dev valgrind iproute2 mandoc"
 bench="g++ libboost-dev libzmq3-dev libnng-dev libck-dev python3"
 

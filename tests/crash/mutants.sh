@@ -28,7 +28,7 @@ try() {
     if ! "${CC:-cc}" -std=gnu11 -O2 -g -w -D_GNU_SOURCE -ftls-model=initial-exec -fvisibility=hidden \
         -I"$root/include" -I"$root/src" -I"$root/src/$(dirname "$file")" -o "$own/kill" "$own/mutant.c" \
         -Wl,--whole-archive "$scenes" -Wl,--no-whole-archive "$library" \
-        -Wl,-z,now -Wl,--build-id -lcbor -pthread 2>"$own/errors"; then
+        -Wl,-z,now -Wl,--build-id -lcbor -lnettle -pthread 2>"$own/errors"; then
         echo "mutant $name: does not build"
         head -5 "$own/errors"
         touch "$own.lives"

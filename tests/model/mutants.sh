@@ -35,7 +35,7 @@ mutant() {
         -fsanitize=thread -fno-builtin-memcpy -fno-builtin-memset \
         -I"$root/include" -I"$root/src" -I"$root/src/$(dirname "$file")" -c -o "$work/mutant.o" "$work/mutant.c" &&
         "${CC:-cc}" -o "$work/model" "$work/mutant.o" -Wl,--whole-archive "$search" -Wl,--no-whole-archive "$code" \
-            -Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset -Wl,--build-id -lcbor -pthread) 2>"$work/errors"; then
+            -Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset -Wl,--build-id -lcbor -lnettle -pthread) 2>"$work/errors"; then
         echo "mutant $name: does not build"
         head -5 "$work/errors"
         failed=$((failed + 1))

@@ -9,11 +9,13 @@
 #include <brood/event.h>
 #include <brood/lock.h>
 #include <brood/log.h>
+#include <brood/pipe.h>
 #include <brood/pool.h>
 #include <brood/process.h>
 #include <brood/queue.h>
 #include <brood/semaphore.h>
 #include <brood/task.h>
+#include <brood/token.h>
 #include <brood/variant.h>
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* brood.c - where the areas are put together: what each adds to the supervisor, and how its garbage is taken apart. */
+#include "call/buffer.h"
+#include "pipe/pipe.h"
+#include "pipe/token.h"
 #include "pool/pool.h"
 #include "pool/supervise.h"
 #include "process/supervisor.h"
@@ -8,11 +11,16 @@
 
 static const struct area queues = {.repair = brood__queue_repair, .ring_all = brood__queue_ring_all};
 
-const struct area *const brood__areas[] = {&queues, &brood__pool_area, NULL};
+const struct area *const brood__areas[] = {&queues, &brood__pipe_area, &brood__pool_area, NULL};
 
 slot_scrub_fn *const brood__slot_scrubs[TABLE_COUNT] = {
-    [TABLE_SEMAPHORE] = brood__semaphore_scrub,
-    [TABLE_BUFFER] = brood__map_scrub_buffer,
-    [TABLE_QUEUE] = brood__queue_scrub,
-    [TABLE_POOL] = brood__pool_scrub,
+    [TABLE_SEMAPHORE] = brood__semaphore_scrub, [TABLE_BUFFER] = brood__map_scrub_buffer,
+    [TABLE_QUEUE] = brood__queue_scrub,         [TABLE_POOL] = brood__pool_scrub,
+    [TABLE_PIPE] = brood__pipe_scrub,
+};
+
+void (*const brood__movable_drops[TABLE_COUNT])(uint32_t index) = {
+    [TABLE_BUFFER] = brood__buffer_release,
+    [TABLE_PIPE] = brood__pipe_drop,
+    [TABLE_TOKEN] = brood__token_drop,
 };

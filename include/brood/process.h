@@ -33,6 +33,8 @@ typedef struct brood_descriptor {
     int from, to;
 } brood_descriptor;
 
+struct brood_pipe_end;
+
 /* Zero means default everywhere.  Nothing is kept after the call returns. */
 typedef struct brood_process_options {
     const char *name; /* at most 31 bytes; default "<task>-<number>" */
@@ -46,9 +48,11 @@ typedef struct brood_process_options {
     size_t descriptor_count;             /* at most 64 */
     const int *cpus;                     /* processors it may run on */
     size_t cpu_count;
-    size_t memory_limit;  /* bytes of data (RLIMIT_DATA) */
-    unsigned cpu_seconds; /* RLIMIT_CPU */
-    int start_timeout;    /* ms in which it has to report, never negative; default the family's */
+    size_t memory_limit;               /* bytes of data (RLIMIT_DATA) */
+    unsigned cpu_seconds;              /* RLIMIT_CPU */
+    int start_timeout;                 /* ms in which it has to report, never negative; default the family's */
+    const struct brood_pipe_end *ends; /* held by the caller; the process's before its task begins, see brood/pipe.h */
+    size_t end_count;
 } brood_process_options;
 
 BROOD_BEGIN
@@ -70,6 +74,7 @@ BROOD_BEGIN
  * BROOD_ETHREADS: the default method is fork, the caller has threads, and fork was not asked for in options.
  * BROOD_EARENA, BROOD_EINVAL, BROOD_ENOTMEMBER, BROOD_EUNSUPPORTED (there, as for brood_init here), or an errno
  * (-EAGAIN: too many processes; -EMFILE), always with detail.
+ * BROOD_ESTALE, BROOD_EPERM: the caller does not hold one of options.ends; on failure it holds all that it did.
  * Thread-safe; not async-signal-safe; may start the supervisor.
  * If the caller dies inside, the child is ended.
  */

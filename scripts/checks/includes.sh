@@ -13,9 +13,10 @@ layer() {
     sync) echo 3 ;;
     call) echo 4 ;;
     process) echo 5 ;;
-    queue | pipe) echo 6 ;;
-    pool | shared | manager) echo 7 ;;
-    tools) echo 8 ;;
+    queue) echo 6 ;;
+    pipe) echo 7 ;;
+    pool | shared | manager) echo 8 ;;
+    tools) echo 9 ;;
     esac
 }
 

@@ -35,6 +35,8 @@ enum table {
     TABLE_QUEUE,
     TABLE_BELL,
     TABLE_POOL,
+    TABLE_PIPE,
+    TABLE_TOKEN,
     TABLE_MODULE,
     TABLE_COUNT
 };

@@ -17,8 +17,8 @@ int brood_buffer_new(brood_buffer *buffer, size_t size, void **data)
     }
     struct buffer_shm *b = (struct buffer_shm *)(void *)brood__slot_at(TABLE_BUFFER, index);
     b->size = size;
-    b->carrier = 0;
-    atomic_store_explicit(&b->lent, 0u, memory_order_relaxed); /* published with the word */
+    atomic_store_explicit(&b->movable.carrier, 0, memory_order_relaxed); /* published with the word */
+    atomic_store_explicit(&b->lent, 0u, memory_order_relaxed);
     if (data) *data = brood__at(b->slot.body);
     buffer->id = brood__slot_publish(TABLE_BUFFER, index);
     return 0;
@@ -98,21 +98,8 @@ struct buffer_shm *brood__buffer_carried(uint64_t id)
     return SLOT_GENERATION(word) == HANDLE_GENERATION(id) ? b : NULL;
 }
 
-bool brood__buffer_seize(uint64_t id)
-{
-    struct buffer_shm *b = brood__buffer_carried(id);
-    if (!b) return false;
-    uint64_t word = atomic_load_explicit(&b->slot.word, memory_order_acquire), mine;
-    do { /* by swap: garbage may be claimed at this moment, and the supervisor may be settling for a dead owner */
-        if (SLOT_GENERATION(word) != HANDLE_GENERATION(id)) return false;
-        if (SLOT_STATE(word) == SLOT_GARBAGE || SLOT_STATE(word) == SLOT_FREE) return false;
-        mine = SLOT_WORD(SLOT_GENERATION(word), SLOT_FREEING, brood__self->member);
-    } while (!atomic_compare_exchange_weak(&b->slot.word, &word, mine));
-    return true;
-}
-
 void brood__buffer_drop(uint64_t id)
 {
     /* If we die here the word names us, and the sweep after us makes it garbage. */
-    if (brood__buffer_seize(id)) brood__buffer_release(HANDLE_INDEX(id));
+    if (brood__movable_seize(id)) brood__buffer_release(HANDLE_INDEX(id));
 }

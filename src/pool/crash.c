@@ -67,8 +67,8 @@ static bool attach_first(_Atomic uint64_t *place, uint64_t pool_id, uint64_t buf
 {
     struct buffer_shm *b = (struct buffer_shm *)(void *)brood__slot_at(TABLE_BUFFER, HANDLE_INDEX(buffer));
     uint64_t none = 0;
-    b->carrier = pool_id;
-    b->position = brood__offset(place);
+    atomic_store_explicit(&b->movable.carrier, pool_id, memory_order_relaxed); /* published with the word */
+    b->movable.position = brood__offset(place);
     brood__buffer_mark(b, BUFFER_ATTACHED, brood__self->member);
     if (atomic_compare_exchange_strong(place, &none, buffer)) return true;
     brood__buffer_drop(buffer);

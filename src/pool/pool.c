@@ -76,8 +76,8 @@ _Atomic uint64_t *brood__pool_bits(const struct pool_shm *pool, uint32_t slot, u
 void brood__pool_attach(uint64_t *place, uint64_t pool_id, uint64_t buffer)
 {
     struct buffer_shm *b = (struct buffer_shm *)(void *)brood__slot_at(TABLE_BUFFER, HANDLE_INDEX(buffer));
-    b->carrier = pool_id;
-    b->position = brood__offset(place);
+    atomic_store_explicit(&b->movable.carrier, pool_id, memory_order_relaxed); /* published with the word */
+    b->movable.position = brood__offset(place);
     brood__buffer_mark(b, BUFFER_ATTACHED, brood__self->member);
     *(volatile uint64_t *)place = buffer; /* the commit: from here on it is the pool's */
     atomic_signal_fence(memory_order_seq_cst);
@@ -87,7 +87,7 @@ void brood__pool_drop(uint64_t *place)
 {
     uint64_t id = *place;
     if (!id) return;
-    bool ours = brood__buffer_seize(id); /* whatever the place says */
+    bool ours = brood__movable_seize(id); /* whatever the place says */
     *(volatile uint64_t *)place = 0;
     if (ours) brood__buffer_release(HANDLE_INDEX(id));
 }

@@ -242,9 +242,8 @@ static void settle_buffers(uint32_t dead)
         struct buffer_shm *b = (struct buffer_shm *)(void *)brood__slot_at(TABLE_BUFFER, i);
         uint64_t word = atomic_load(&b->slot.word);
         if ((unsigned)SLOT_STATE(word) != BUFFER_ATTACHED || SLOT_OWNER(word) != dead) continue;
-        uint64_t id = HANDLE(TABLE_BUFFER, i, SLOT_GENERATION(word));
-        bool there =
-            b->position % 8 == 0 && b->position < brood__arena()->size - 8 && *(uint64_t *)brood__at(b->position) == id;
+        uint64_t id = HANDLE(TABLE_BUFFER, i, SLOT_GENERATION(word)), place = b->movable.position;
+        bool there = place % 8 == 0 && place < brood__arena()->size - 8 && *(uint64_t *)brood__at(place) == id;
         uint64_t to = there ? SLOT_WORD(SLOT_GENERATION(word), BUFFER_ATTACHED, 0)
                             : SLOT_WORD(SLOT_GENERATION(word), SLOT_GARBAGE, 0);
         atomic_compare_exchange_strong(&b->slot.word, &word, to);

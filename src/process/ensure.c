@@ -8,6 +8,7 @@
 #include "process/family.h"
 #include "process/supervisor.h"
 
+#include <errno.h>
 #include <signal.h>
 
 bool brood__supervisor_alive(void)
@@ -97,27 +98,63 @@ int brood__supervisor_ensure(uint32_t *epoch)
     }
 }
 
-static int send_request(const struct request *request, const int *fds, size_t count)
+/* The connection is the caller's, and closed on failure. */
+static int send_over(const struct request *request, const int *fds, size_t count, int *connection)
 {
-    int connection;
     pid_t peer;
     struct arena_shm *arena = brood__arena();
-    int error = brood__os_connect(arena->listen_name, (size_t)arena->listen_size, &connection, &peer);
+    int error = brood__os_connect(arena->listen_name, (size_t)arena->listen_size, connection, &peer);
     if (error >= 0) {
         int64_t deadline = brood__os_deadline(arena->start_timeout);
-        error = brood__os_send(connection, request, sizeof *request, fds, count, deadline);
-        brood__os_close(&connection);
+        error = brood__os_send(*connection, request, sizeof *request, fds, count, deadline);
+        if (error < 0) brood__os_close(connection);
     }
     return error < 0 ? brood__fail_with(error, "the supervisor could not be told: %s", brood_strerror(error)) : 0;
 }
 
-int brood__supervisor_request(const struct request *request, const int *fds, size_t count)
+static int send_patiently(const struct request *request, const int *fds, size_t count, int *connection)
 {
+    *connection = -1;
     for (int tries = 1;; tries++) {
         int error = brood__supervisor_ensure(NULL);
-        if (error == 0) error = send_request(request, fds, count);
+        if (error == 0) error = send_over(request, fds, count, connection);
         if (error != -EPIPE || tries == STARTS) return error; /* else it died between accepting and reading */
     }
+}
+
+int brood__supervisor_request(const struct request *request, const int *fds, size_t count)
+{
+    int connection;
+    int error = send_patiently(request, fds, count, &connection);
+    brood__os_close(&connection);
+    return error;
+}
+
+/* A supervisor that dies before it has accepted is replaced, and the next one finds the request waiting. */
+static int await_answer(int connection)
+{
+    int64_t deadline = brood__os_deadline(brood__arena()->start_timeout);
+    while (!brood__os_wait_readable(connection, brood__os_deadline(500))) {
+        if (brood__os_now() >= deadline)
+            return brood__fail_with(BROOD_ETIMEDOUT, "the supervisor did not answer in time");
+        int error = brood__supervisor_ensure(NULL);
+        if (error < 0) return error;
+    }
+    return 0;
+}
+
+int brood__supervisor_ask(const struct request *request, const int *fds, size_t count, int *fd, int *connection)
+{
+    struct answer answer;
+    size_t room = 1;
+    int error = send_patiently(request, fds, count, connection);
+    if (error == 0) error = await_answer(*connection);
+    if (error < 0) return error;
+    ssize_t size = brood__os_receive(*connection, &answer, sizeof answer, fd, &room, 0);
+    if (size == -EPIPE || size == -ECONNRESET) return BROOD_ELOST;
+    if (size < 0) return brood__fail_with((int)size, "the supervisor's answer: %s", brood_strerror((int)size));
+    if (room == 0) *fd = -1;
+    return size == (ssize_t)sizeof answer ? answer.code : BROOD_ELOST;
 }
 
 int brood__supervisor_tell(const struct request *request)

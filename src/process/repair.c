@@ -3,6 +3,7 @@
 #include "process/repair.h"
 
 #include "arena/member.h"
+#include "call/movable.h"
 #include "process/supervisor.h"
 #include "sync/bell.h"
 #include "sync/event.h"
@@ -48,6 +49,7 @@ bool brood__repair_member(uint32_t dead)
 {
     for (enum table t = TABLE_LOCK; t < TABLE_COUNT; t++) sweep(t, dead);
     sweep_members(dead);
+    brood__movable_repair(dead);
     bool all = brood__lock_repair(dead);
     all &= brood__semaphore_repair(dead);
     all &= brood__event_repair(dead);

@@ -3,9 +3,11 @@
 #include "arena/member.h"
 #include "call/error.h"
 #include "call/log.h"
+#include "call/movable.h"
 #include "process/family.h"
 #include "process/supervisor.h"
 
+#include <brood/pipe.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +34,12 @@ static int check(const brood_process_options *o, const brood_task *task, const v
     }
     if (o->cpu_count > MOST_CPUS || (o->cpu_count && !o->cpus)) return brood__fail_with(BROOD_EINVAL, "bad cpus");
     if (o->start_timeout < 0) return brood__fail_with(BROOD_EINVAL, "start_timeout is negative");
+    if (o->end_count && !o->ends) return brood__fail_with(BROOD_EINVAL, "NULL for %zu ends of pipes", o->end_count);
+    for (size_t i = 0; i < o->end_count; i++) {
+        int error = HANDLE_TABLE(o->ends[i].id) == TABLE_PIPE ? brood__movable_mine(o->ends[i].id) : BROOD_ESTALE;
+        if (error < 0)
+            return brood__fail_with(error, "the process can't be given end %zu: %s", i, brood_strerror(error));
+    }
     if (o->name && strlen(o->name) > 31) return brood__fail_with(BROOD_EINVAL, "a name has at most 31 bytes");
     return 0;
 }
@@ -113,6 +121,29 @@ static int channel_failed(int error)
     return brood__fail_with(error, "the channel to the process failed: %s", brood_strerror(error));
 }
 
+/* The child has reported and waits: it has its ends, and then its word to go on; or we have them still. */
+static int let_go(int channel, uint32_t member, const brood_process_options *o)
+{
+    uint64_t id = HANDLE(TABLE_MEMBER, member, brood__member_generation(member));
+    size_t given = 0;
+    int error = 0;
+    while (error == 0 && given < o->end_count) {
+        error = brood__movable_give(o->ends[given].id, id);
+        if (error == BROOD_ECLOSED) { /* it has ended by now, and what would be its goes with it */
+            brood__movable_drop(o->ends[given].id);
+            brood__movable_clear();
+            error = 0;
+        }
+        if (error < 0)
+            brood__fail_with(error, "the process can't be given end %zu: %s", given, brood_strerror(error));
+        else
+            given++;
+    }
+    if (error == 0 && (error = brood__go_send(channel)) < 0) error = channel_failed(error);
+    while (error < 0 && given > 0) brood__movable_take_back(o->ends[--given].id, id);
+    return error;
+}
+
 /* Spawn and forkserver: the supervisor forks; the child reads its preparation from us. */
 static int start_elsewhere(uint32_t member, brood_start_method method, const struct preparation *preparation,
                            const struct process_object *object, const brood_process_options *o, int64_t deadline)
@@ -144,7 +175,7 @@ static int start_elsewhere(uint32_t member, brood_start_method method, const str
             if (error < 0) error = channel_failed(error);
         }
         if (error >= 0) error = await_report(ends[0], method, deadline);
-        if (error >= 0 && (error = brood__go_send(ends[0])) < 0) error = channel_failed(error);
+        if (error >= 0) error = let_go(ends[0], member, o);
         if (error < 0) {
             char detail[DETAIL_SIZE];
             snprintf(detail, sizeof detail, "%s", brood_error_detail());
@@ -203,7 +234,7 @@ void brood__flush_before_fork(void)
 }
 
 static int start_by_fork(uint32_t member, const struct preparation *preparation, const struct process_object *object,
-                         int64_t deadline)
+                         const brood_process_options *o, int64_t deadline)
 {
     int ends[2], hold = brood__self->lifeline_hold;
     uint32_t generation = brood__member_generation(member);
@@ -227,7 +258,7 @@ static int start_by_fork(uint32_t member, const struct preparation *preparation,
         if (error == BROOD_ENOINIT) error = brood__fail_with(BROOD_ESTART, "the process ended before it reported");
         if (error == 0)
             error = brood__supervisor_request(&(struct request){.kind = REQUEST_WATCH, .member = member}, NULL, 0);
-        if (error == 0 && (error = brood__go_send(ends[0])) < 0) error = channel_failed(error);
+        if (error == 0) error = let_go(ends[0], member, o);
         if (error < 0) brood__os_end_child(pid); /* it has not become a member, or nobody would watch it */
     }
     brood__os_close(&ends[0]);
@@ -277,7 +308,7 @@ static int start(brood_process *process, const brood_process_options *o, const b
         uint32_t generation = brood__member_generation(member);
         error = brood__supervisor_ensure(&epoch);
         if (error == 0)
-            error = method == BROOD_START_FORK ? start_by_fork(member, &preparation, &object, deadline)
+            error = method == BROOD_START_FORK ? start_by_fork(member, &preparation, &object, o, deadline)
                                                : start_elsewhere(member, method, &preparation, &object, o, deadline);
         if (error == 0) {
             process->id = HANDLE(TABLE_MEMBER, member, generation);

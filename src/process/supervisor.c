@@ -15,6 +15,7 @@
  *   request DISCARD            kill what was forked for a start that its caller gave up
  *   request WATCH              watch a member that its parent forked
  *   request END                all members killed, exit when they are gone
+ *   DEPOSIT, REDEEM, TOKENS    the area of pipes has the descriptors
  *
  * Out of descriptors it can still hear requests and refuse starts, by a few that it keeps for that (`spare`); members
  * that it could not watch are looked for again every few milliseconds.
@@ -536,7 +537,18 @@ static void area_readable(int fd)
 
 /* -------------------------------------------------------------------------------------------------------- requests */
 
-/* false: it has not come yet, or the system was out of something that it is not out of for long. */
+/* The end of a connection whose request was answered before, or what came could not be had. */
+static void no_request(int connection, int error)
+{
+    if (is_scarce(error)) /* who asked for nothing does not read it */
+        brood__os_send(connection, &(struct answer){.code = BROOD_EMFILE}, sizeof(struct answer), NULL, 0, 0);
+    for (const struct area *const *area = brood__areas; *area && error == 0; area++)
+        if ((*area)->look) (*area)->look();
+}
+
+/*
+ * false: it has not come yet, there is more to come, or the system was out of something that it is not out of for long.
+ */
 static bool serve(int connection)
 {
     struct request request;
@@ -546,10 +558,10 @@ static bool serve(int connection)
     ssize_t size = brood__os_receive(connection, &request, sizeof request, fds, &count, 0);
     if (size == -ENOMEM || size == -ENOBUFS) brood__os_nap(RETRY_NS);
     if (size == -EAGAIN || size == -ENOMEM || size == -ENOBUFS) return false;
-    brood__os_poller_remove(poller, connection);
-    brood__os_close(&connection);
+    bool stays = false;
     if (size != (ssize_t)sizeof request) {
         count = size < 0 ? 0 : count;
+        no_request(connection, (int)size);
     } else {
         switch (request.kind) {
         case REQUEST_START: start_request(&request, fds, count); break;
@@ -560,10 +572,20 @@ static bool serve(int connection)
             for (const struct area *const *area = brood__areas; *area; area++)
                 if ((*area)->request) (*area)->request(&request, fds, count);
             break;
+        case REQUEST_DEPOSIT:
+        case REQUEST_REDEEM:
+        case REQUEST_TOKENS:
+            for (const struct area *const *area = brood__areas; *area; area++)
+                if ((*area)->serve) (*area)->serve(&request, fds, count, connection);
+            stays = request.kind == REQUEST_REDEEM; /* until its end says what came of it */
+            break;
         default: break;
         }
     }
     for (size_t i = 0; i < count; i++) brood__os_close(&fds[i]);
+    if (stays) return false;
+    brood__os_poller_remove(poller, connection);
+    brood__os_close(&connection);
     return true;
 }
 

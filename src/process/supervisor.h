@@ -21,8 +21,20 @@ enum supervisor_state { SUPERVISOR_NONE, SUPERVISOR_STARTING, SUPERVISOR_RUNNING
 #define SUPERVISOR_STATE(word) ((enum supervisor_state)((word) >> 16 & 0xff))
 #define SUPERVISOR_STARTER(word) ((uint32_t)((word)&0xffff))
 
-/* Requests: one message each over a connection of its own; no answer but by what it brings about. */
-enum request_kind { REQUEST_START, REQUEST_DISCARD, REQUEST_WATCH, REQUEST_POOL, REQUEST_END };
+/*
+ * Requests: one message each over a connection of its own; no answer but by what it brings about, DEPOSIT and REDEEM
+ * excepted, whose connection brings one back.
+ */
+enum request_kind {
+    REQUEST_START,
+    REQUEST_DISCARD,
+    REQUEST_WATCH,
+    REQUEST_POOL,
+    REQUEST_END,
+    REQUEST_DEPOSIT,
+    REQUEST_REDEEM,
+    REQUEST_TOKENS
+};
 #define POOL_IS_NEW 1
 #define POOL_KEEPS_STDERR 2
 struct request {
@@ -30,7 +42,11 @@ struct request {
     uint32_t member; /* START, DISCARD, WATCH; POOL_KEEPS_STDERR: the worker */
     uint32_t method; /* START; POOL: POOL_IS_NEW when its owner announces it, POOL_KEEPS_STDERR from a worker */
     uint32_t stdio;  /* POOL: which of 0, 1, 2 come along; POOL_KEEPS_STDERR: the worker's generation */
-    uint64_t object; /* POOL: its handle; DISCARD: the generation of the member */
+    uint64_t object; /* POOL, DEPOSIT, REDEEM: its handle; DISCARD: the generation of the member */
+};
+struct answer {
+    int32_t code; /* 0: of REDEEM, the descriptor comes with it */
+    uint32_t reserved;
 };
 
 /* Whether a supervisor is there now. */
@@ -39,6 +55,11 @@ bool brood__supervisor_alive(void);
 int brood__supervisor_ensure(uint32_t *epoch);
 /* Send a request with descriptors; ensures a supervisor. */
 int brood__supervisor_request(const struct request *request, const int *fds, size_t count);
+/*
+ * Send one that is answered: its code, or BROOD_ELOST when the supervisor died over it.  *fd: the descriptor that came,
+ * or -1.  *connection, to be closed by the caller when it has done what follows from the answer, or -1.
+ */
+int brood__supervisor_ask(const struct request *request, const int *fds, size_t count, int *fd, int *connection);
 /*
  * Send one that only asks it to look, as a new one does anyway; also from a signal handler, which may have interrupted
  * the start of one.
@@ -76,6 +97,8 @@ struct area {
     void (*ended)(uint32_t dead);  /* after all repairs */
     void (*started)(uint32_t member, int code, const char *detail);         /* a report of brood__supervisor_start */
     void (*request)(const struct request *request, int *fds, size_t count); /* REQUEST_POOL; takes the fds */
+    void (*serve)(const struct request *request, int *fds, size_t count, int connection); /* of tokens; as request */
+    void (*look)(void); /* the connection has ended over which something was redeemed */
     void (*readable)(int fd, uint64_t argument);
     int (*work)(const brood_task *initializer, const void *arg, size_t arg_size); /* in a worker: its life */
     int64_t (*manage)(void); /* after each turn: what is due; returns when it wants the next at the latest */

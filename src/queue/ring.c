@@ -66,13 +66,14 @@ struct batch {
     uint32_t sequence;
 };
 
-/* (1) payload and headers, the batch's first excepted. */
-static void write_record(struct queue_shm *q, struct batch *b, uint32_t code, const void *data, size_t size)
+/* (1) payload, of `more` bytes and then `size`, and headers, the batch's first excepted. */
+static void write_record(struct queue_shm *q, struct batch *b, uint32_t code, const void *front, size_t more,
+                         const void *data, size_t size)
 {
     uint64_t offset = b->at & (q->capacity - 1), left = q->capacity - offset;
     uint64_t word = (uint64_t)b->sequence << 32 | code;
     bool first = b->at == b->start;
-    if (record_bytes(size) > left) {
+    if (record_bytes(more + size) > left) {
         atomic_store_explicit(header(q, 0), word, memory_order_relaxed);
         word = (uint64_t)b->sequence << 32 | RECORD_WRAP;
         if (!first) atomic_store_explicit(header(q, offset), word, memory_order_relaxed);
@@ -82,8 +83,10 @@ static void write_record(struct queue_shm *q, struct batch *b, uint32_t code, co
         atomic_store_explicit(header(q, offset), word, memory_order_relaxed);
     }
     if (first) b->first_header = word;
-    if (size) memcpy((char *)brood__at(q->slot.body) + offset + 8, data, size);
-    b->at += record_bytes(size);
+    char *payload = (char *)brood__at(q->slot.body) + offset + 8;
+    if (__builtin_expect(more != 0, 0)) memcpy(payload, front, more);
+    if (size) memcpy(payload + more, data, size);
+    b->at += record_bytes(more + size);
     b->sequence++;
 }
 
@@ -96,24 +99,46 @@ static void commit(struct queue_shm *q, const struct batch *b)
     *(volatile uint64_t *)&PUT_TAIL(q) = b->at; /* (5) */
 }
 
+/* Bytes of the first record's payload. */
+static size_t first_size(const struct source *source)
+{
+    if (source->moved_count)
+        return MOVES_BYTES(source->moved_count) + (source->buffer_id ? 0 : source->messages[0].size);
+    return source->buffer_id ? sizeof(struct long_record) : source->messages[0].size;
+}
+
+static void write_moves(struct queue_shm *q, struct batch *b, const struct source *source)
+{
+    struct moves_record m = {.message = {source->buffer_id, source->buffer_size}, .count = source->moved_count};
+    if (source->moved_count == 0) {
+        write_record(q, b, RECORD_LONG, NULL, 0, &m.message, sizeof m.message);
+    } else {
+        brood_bytes here = {NULL, 0};
+        if (!source->buffer_id) {
+            here = source->messages[0];
+            m.message.size = here.size;
+        }
+        memcpy(m.moved, source->moved, 8 * source->moved_count);
+        write_record(q, b, RECORD_MOVES, &m, MOVES_BYTES(source->moved_count), here.data, here.size);
+    }
+    if (source->buffer_id) brood__movable_send(source->buffer_id, b->start);                          /* (3) */
+    for (size_t i = 0; i < source->moved_count; i++) brood__movable_send(source->moved[i], b->start); /* (3) */
+}
+
 /* As many of the source's messages as fit; how many.  The put latch is held. */
-static size_t put_some(struct queue_shm *q, uint64_t id, const struct source *source)
+static size_t put_some(struct queue_shm *q, const struct source *source)
 {
     struct batch b = {PUT_TAIL(q), PUT_TAIL(q), 0, PUT_SEQUENCE(q)};
     size_t n = 0;
-    if (source->buffer) {
-        struct long_record l = {source->buffer_id, source->buffer->size};
-        if (!room(q, b.at, b.sequence, sizeof l)) return 0;
-        write_record(q, &b, RECORD_LONG, &l, sizeof l);
-        source->buffer->carrier = id;
-        source->buffer->position = b.start;
-        brood__buffer_mark(source->buffer, BUFFER_TRANSIT, brood__self->member); /* (3) */
+    if (source->buffer_id || source->moved_count) {
+        if (!room(q, b.at, b.sequence, first_size(source))) return 0;
+        write_moves(q, &b, source);
         n = 1;
     } else {
         for (; n < source->count; n++) {
             const struct brood_bytes *m = &source->messages[n];
             if (!room(q, b.at, b.sequence, m->size)) break;
-            write_record(q, &b, (uint32_t)m->size + 1, m->data, m->size);
+            write_record(q, &b, (uint32_t)m->size + 1, NULL, 0, m->data, m->size);
         }
     }
     if (n) commit(q, &b);
@@ -122,11 +147,29 @@ static size_t put_some(struct queue_shm *q, uint64_t id, const struct source *so
 
 static bool room_for_first(struct queue_shm *q, const struct source *source)
 {
-    size_t size = source->buffer ? sizeof(struct long_record) : source->messages[0].size;
-    return room(q, PUT_TAIL(q), PUT_SEQUENCE(q), size);
+    return room(q, PUT_TAIL(q), PUT_SEQUENCE(q), first_size(source));
 }
 
 /* ------------------------------------------------------------------------------------------------------ reading */
+
+/* Of a record that moves something; what goes beyond the ring, as nobody writes it, is not read. */
+static uint64_t read_moves(const struct queue_shm *q, uint64_t at, const char *payload, bool moves,
+                           struct record *record)
+{
+    uint64_t left = q->capacity - (at & (q->capacity - 1)) - 8;
+    struct long_record l = {0};
+    uint64_t count = 0;
+    if (left >= sizeof l) memcpy(&l, payload, sizeof l);
+    if (!moves) {
+        *record = (struct record){NULL, (size_t)l.size, l.id, NULL, 0};
+        return at + record_bytes(sizeof l);
+    }
+    if (left >= MOVES_BYTES(0)) memcpy(&count, payload + sizeof l, sizeof count);
+    if (count > MOVES_MOST || MOVES_BYTES(count) > left) count = 0;
+    const uint64_t *moved = (const uint64_t *)(const void *)(payload + MOVES_BYTES(0)); /* records are aligned */
+    *record = (struct record){l.id ? NULL : payload + MOVES_BYTES(count), (size_t)l.size, l.id, moved, (size_t)count};
+    return at + record_bytes(MOVES_BYTES(count) + (l.id ? 0 : (size_t)l.size));
+}
 
 /* The record at `at`, which is not empty; returns where the next one is. */
 static uint64_t read_record(const struct queue_shm *q, uint64_t at, struct record *record, uint32_t *sequence)
@@ -138,39 +181,46 @@ static uint64_t read_record(const struct queue_shm *q, uint64_t at, struct recor
     }
     *sequence = (uint32_t)(word >> 32);
     const char *payload = (const char *)header(q, at) + 8;
-    if ((uint32_t)word == RECORD_LONG) {
-        struct long_record l = {0};
-        if (q->capacity - (at & (q->capacity - 1)) < record_bytes(sizeof l)) /* nobody writes it so */
-            payload = (const char *)&l;
-        memcpy(&l, payload, sizeof l);
-        *record = (struct record){NULL, (size_t)l.size, l.id};
-        return at + record_bytes(sizeof l);
-    }
-    *record = (struct record){payload, (uint32_t)word - 1, 0};
+    if ((uint32_t)word == RECORD_LONG || (uint32_t)word == RECORD_MOVES)
+        return read_moves(q, at, payload, (uint32_t)word == RECORD_MOVES, record);
+    *record = (struct record){payload, (uint32_t)word - 1, 0, NULL, 0};
     return at + record_bytes(record->size);
 }
 
+/* What the record moves is ours once head is stored; its bytes may be overwritten from then on. */
+struct received {
+    uint64_t ids[MOVES_MOST + 1];
+    size_t count;
+};
+
+static void receive(struct received *r, struct sink *sink, const struct record *record)
+{
+    r->count = 0;
+    if (record->buffer_id && brood__movable_receive(record->buffer_id)) { /* (2) */
+        sink->received = brood__buffer_carried(record->buffer_id);
+        r->ids[r->count++] = record->buffer_id;
+    }
+    for (size_t i = 0; i < record->moved_count; i++)
+        if (brood__movable_receive(record->moved[i])) r->ids[r->count++] = record->moved[i]; /* (2) */
+}
+
 /* Take what the sink wants; how many (0: nothing there), or its error.  The get latch is held. */
-static int get_some(struct queue_shm *q, uint64_t id, struct sink *sink)
+static int get_some(struct queue_shm *q, struct sink *sink)
 {
     uint64_t head = atomic_load_explicit(&q->head, memory_order_relaxed), at = head;
+    struct received received = {.count = 0};
     uint32_t sequence = 0;
     int n = 0, more = 1;
     while (more > 0 && !empty(q, at)) {
         struct record record;
         uint32_t its;
         uint64_t next = read_record(q, at, &record, &its);
-        if (n && record.buffer_id) break;
+        bool moves = record.buffer_id || record.moved_count;
+        if (n && moves) break;
         more = sink->take(sink, &record); /* (1) */
         if (more < 0) break;
-        if (record.buffer_id) {
-            struct buffer_shm *b = brood__buffer_carried(record.buffer_id);
-            sink->received = b;
-            if (b) {
-                b->carrier = id;
-                b->position = at;
-                brood__buffer_mark(b, BUFFER_RECEIVED, brood__self->member); /* (2) */
-            }
+        if (__builtin_expect(moves, 0)) {
+            receive(&received, sink, &record);
             more = 0;
         }
         sequence = its;
@@ -178,9 +228,9 @@ static int get_some(struct queue_shm *q, uint64_t id, struct sink *sink)
         n++;
     }
     if (n == 0) return more < 0 ? more : 0;
-    atomic_store_explicit(&q->taken, sequence + 1, memory_order_release);                   /* (3) */
-    atomic_store_explicit(&q->head, at, memory_order_release);                              /* (4) pairs with room() */
-    if (sink->received) brood__buffer_mark(sink->received, SLOT_LIVE, brood__self->member); /* (5) */
+    atomic_store_explicit(&q->taken, sequence + 1, memory_order_release);             /* (3) */
+    atomic_store_explicit(&q->head, at, memory_order_release);                        /* (4) pairs with room() */
+    for (size_t i = 0; i < received.count; i++) brood__movable_keep(received.ids[i]); /* (5) */
     return n;
 }
 
@@ -329,12 +379,20 @@ enum { AGAIN = 0 }; /* of a slow path: slept, or another turn is due */
 /* Why this call can't go on with a side held, or 0. */
 static int refused(struct queue_shm *q, uint64_t id)
 {
-    return __builtin_expect(brood__slot_is(&q->slot, id), 1) ? 0 : brood__slot_gone(TABLE_QUEUE, id);
+    if (__builtin_expect(brood__slot_lives(&q->slot, id), 1)) return 0;
+    return q->peer ? BROOD_ECLOSED : brood__slot_gone(TABLE_QUEUE, id);
+}
+
+/* No more puts.  Whoever holds a latch of this ring and finds it so, and they who have that latch after it, agree. */
+static bool is_closed(const struct queue_shm *q)
+{
+    if (atomic_load_explicit(&q->closed, memory_order_relaxed)) return true;
+    return q->peer && !brood__movable_find(q->peer);
 }
 
 static void note_sleeper(struct queue_shm *q, const struct source *source)
 {
-    uint64_t bytes = record_bytes(source->buffer ? sizeof(struct long_record) : source->messages[0].size);
+    uint64_t bytes = record_bytes(first_size(source));
     if (!q->get.flags[SIDE_PEER]) {
         ASLEEP_SIZE(q) = bytes;
         ASLEEP_MIXED(q) = 0;
@@ -357,8 +415,8 @@ static int put_slow(struct queue_shm *q, uint64_t id, const struct source *sourc
     int result = lock_both(q, have_put);
     if (result < 0) return result;
     result = refused(q, id);
-    if (result == 0 && atomic_load_explicit(&q->closed, memory_order_relaxed)) result = BROOD_ECLOSED;
-    if (result == 0) result = (int)put_some(q, id, source);
+    if (result == 0 && is_closed(q)) result = BROOD_ECLOSED;
+    if (result == 0) result = (int)put_some(q, source);
     if (result > 0) {
         bool passes = q->put.flags[SIDE_BATON] && passes_baton(&q->put, room_for_first(q, source));
         int woken = release_first(&q->get, q->put.flags[SIDE_PEER] ? result : 0);
@@ -399,7 +457,7 @@ static int put(struct queue_shm *q, uint64_t id, const struct source *source, in
         int result = lock_put(q);
         if (result < 0) return result;
         result = refused(q, id);
-        if (result == 0 && atomic_load_explicit(&q->closed, memory_order_relaxed)) result = BROOD_ECLOSED;
+        if (result == 0 && is_closed(q)) result = BROOD_ECLOSED;
         if (__builtin_expect(result < 0, 0)) {
             leave_side(&q->put, true);
             return result;
@@ -409,7 +467,7 @@ static int put(struct queue_shm *q, uint64_t id, const struct source *source, in
             if (result != AGAIN) return result;
             continue;
         }
-        size_t n = put_some(q, id, source);
+        size_t n = put_some(q, source);
         if (n) {
             if (__builtin_expect(q->put.flags[SIDE_BATON], 0))
                 leave_side(&q->put, room_for_first(q, source));
@@ -445,8 +503,8 @@ static int get_slow(struct queue_shm *q, uint64_t id, struct sink *sink, int64_t
     int result = lock_both(q, false);
     if (result < 0) return result;
     result = refused(q, id);
-    bool gone = result < 0, closed = !gone && atomic_load_explicit(&q->closed, memory_order_relaxed);
-    if (result == 0) result = get_some(q, id, sink);
+    bool gone = result < 0, closed = !gone && is_closed(q);
+    if (result == 0) result = get_some(q, sink);
     bool more = gone || closed || !empty(q, atomic_load(&q->head));
     if (result == 0 && closed) result = BROOD_ECLOSED;
     if (result != 0) {
@@ -499,10 +557,10 @@ static int get(struct queue_shm *q, uint64_t id, struct sink *sink, int64_t dead
         int result = lock_get(q);
         if (result < 0) return result;
         result = refused(q, id);
-        bool gone = result < 0, closed = !gone && atomic_load_explicit(&q->closed, memory_order_relaxed);
+        bool gone = result < 0, closed = !gone && is_closed(q);
         uint64_t head = atomic_load_explicit(&q->head, memory_order_relaxed), ring = q->slot.body;
         bool producers_asleep = q->get.flags[SIDE_PEER];
-        if (result == 0 && !producers_asleep) result = get_some(q, id, sink);
+        if (result == 0 && !producers_asleep) result = get_some(q, sink);
         if (__builtin_expect(q->get.flags[SIDE_BATON], 0))
             leave_side(&q->get, gone || closed || !empty(q, atomic_load_explicit(&q->head, memory_order_relaxed)));
         else
@@ -554,14 +612,50 @@ void brood__ring_leave(struct queue_shm *q, void *announced)
     brood__os_announce(announced);
 }
 
-void brood__ring_each(struct queue_shm *q, void (*visit)(const struct record *record))
+static void drop(const struct record *record)
 {
-    for (uint64_t at = atomic_load(&q->head); at < PUT_TAIL(q) && !empty(q, at);) {
-        struct record record;
-        uint32_t sequence;
-        at = read_record(q, at, &record, &sequence);
-        visit(&record);
+    if (record->buffer_id) brood__buffer_drop(record->buffer_id);
+    for (size_t i = 0; i < record->moved_count; i++) brood__movable_drop(record->moved[i]);
+}
+
+int brood__ring_clear(struct queue_shm *q)
+{
+    void *announced;
+    int error = brood__ring_enter(q, &announced);
+    if (error < 0) return error;
+    if (q->slot.body) {
+        for (uint64_t at = atomic_load(&q->head); at < PUT_TAIL(q) && !empty(q, at);) {
+            struct record record;
+            uint32_t sequence;
+            at = read_record(q, at, &record, &sequence);
+            drop(&record);
+        }
+        atomic_store(&q->head, PUT_TAIL(q));
     }
+    brood__ring_leave(q, announced);
+    return 0;
+}
+
+void brood__ring_call(struct queue_shm *q)
+{
+    void *announced;
+    if (brood__ring_enter(q, &announced) == 0) brood__ring_leave(q, announced);
+}
+
+void brood__ring_begin(struct queue_shm *q, uint64_t capacity, uint32_t max_items)
+{
+    q->capacity = capacity;
+    q->max_items = max_items;
+    q->polled = 0;
+    q->mute = 0;
+    q->peer = 0;
+    atomic_store(&q->closed, 0);
+    atomic_store(&q->head, 0);
+    atomic_store(&q->taken, 0);
+    memset(q->put.flags, 0, sizeof q->put.flags);
+    memset(q->get.flags, 0, sizeof q->get.flags);
+    memset(q->put.more, 0, sizeof q->put.more);
+    atomic_signal_fence(memory_order_seq_cst);
 }
 
 bool brood__ring_ring(struct queue_shm *q)
@@ -581,7 +675,7 @@ static bool is_sound(struct queue_shm *q, uint64_t position)
 
 /* A side held for a moment by the supervisor, for an answer of `ask`. */
 static int ask_under(struct queue_shm *q, struct latch_shm *side, void (*repair)(struct queue_shm *),
-                     bool (*ask)(struct queue_shm *, uint64_t, uint64_t), uint64_t position, uint64_t buffer_id)
+                     bool (*ask)(struct queue_shm *, uint64_t, uint64_t), uint64_t position, uint64_t id)
 {
     if (!is_sound(q, position)) return 0;
     void *announced = brood__os_announce(side);
@@ -592,7 +686,7 @@ static int ask_under(struct queue_shm *q, struct latch_shm *side, void (*repair)
     }
     bool heir = seen & OS_OWNER_DIED;
     if (heir) repair(q);
-    int answer = ask(q, position, buffer_id);
+    int answer = ask(q, position, id);
     /* As heir: who is only about to sleep has to look again; the baton is passed by whoever is woken. */
     brood__latch_release(&side->word, heir ? 0 : seen);
     if (heir) brood__os_futex_wake(&side->word, 1);
@@ -604,23 +698,25 @@ static int ask_under(struct queue_shm *q, struct latch_shm *side, void (*repair)
  * The place may have become another record's when this one's producer died before the commit.  If it is before the
  * head, whoever took the record took the buffer first, and the word that asked is not the buffer's any more.
  */
-static bool is_put(struct queue_shm *q, uint64_t position, uint64_t buffer_id)
+static bool is_put(struct queue_shm *q, uint64_t position, uint64_t id)
 {
     if (position >= PUT_TAIL(q) || position < atomic_load(&q->head)) return false;
     struct record record;
     uint32_t sequence;
     read_record(q, position, &record, &sequence); /* stays as it is while we have the put side */
-    return record.buffer_id == buffer_id;
+    bool there = record.buffer_id == id;
+    for (size_t i = 0; i < record.moved_count; i++) there |= record.moved[i] == id;
+    return there;
 }
-static bool is_taken(struct queue_shm *q, uint64_t position, uint64_t buffer_id)
+static bool is_taken(struct queue_shm *q, uint64_t position, uint64_t id)
 {
-    (void)buffer_id;
+    (void)id;
     return atomic_load(&q->head) > position;
 }
 
-int brood__ring_put_committed(struct queue_shm *q, uint64_t position, uint64_t buffer_id)
+int brood__ring_put_committed(struct queue_shm *q, uint64_t position, uint64_t id)
 {
-    return ask_under(q, &q->put, repair_put, is_put, position, buffer_id);
+    return ask_under(q, &q->put, repair_put, is_put, position, id);
 }
 
 int brood__ring_get_committed(struct queue_shm *q, uint64_t position)

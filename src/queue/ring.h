@@ -7,13 +7,14 @@
  *   0             nothing here yet
  *   1 + n         n bytes follow
  *   RECORD_LONG   a buffer's handle and size follow (16 bytes): the message is in the buffer
+ *   RECORD_MOVES  likewise, the handle 0 if the message itself follows; and first the handles of what it moves
  *   RECORD_WRAP   go on at the ring's start
  * Behind the last record there is always a header 0.
  *
- *   put, under the put latch: (1) payload, (2) 0 into the next header, (3) for a buffer: TRANSIT at this position,
+ *   put, under the put latch: (1) payload, (2) 0 into the next header, (3) what it moves: TRANSIT at this position,
  *        (4) store of this record's header, release: the commit; (5) the private tail.
- *   get, under the get latch: (1) the payload is read, (2) for a buffer: RECEIVED, (3) `taken`,
- *        (4) store of head, release: the commit; (5) for a buffer: LIVE.
+ *   get, under the get latch: (1) the payload is read, (2) what it moves: RECEIVED, (3) `taken`,
+ *        (4) store of head, release: the commit; (5) what it moves: LIVE.
  * In a batch the header of the first record is stored last, so the batch is one commit.
  *
  * If a process dies here: before (4) nothing has happened, after it everything.  The heir of a dead producer walks the
@@ -27,21 +28,30 @@
  * Producers asleep with messages of different sizes are not alike: room for one is none for another, and the one that
  * is woken can't know of the other.  Where they differ, a get wakes them all.
  * Two latches at once are on the kernel's list; one is announced.
+ *
+ * A ring is a queue's, or what comes to an end of a pipe (pipe/pipe.h).  That one is closed when the other end, `peer`,
+ * is nobody's any more: that is seen in the peer's own word, and said by a get only under both latches, after which no
+ * put can come.
  */
 #ifndef BROOD_QUEUE_RING_H
 #define BROOD_QUEUE_RING_H
 
-#include "arena/arena.h"
+#include "call/movable.h"
 
 enum { SIDE_PEER, SIDE_BATON, SIDE_WAKER = 4 };
 
 struct queue_shm {
-    struct slot_shm slot;
-    uint64_t capacity;       /* bytes of the ring, a power of two; never changes */
+    union {
+        struct slot_shm slot;
+        struct movable_shm movable; /* of an end of a pipe */
+    };
+    uint64_t capacity;       /* bytes of the ring, a power of two; never changes.  0: an end to which nothing comes */
     uint32_t max_items;      /* likewise; 0: no such limit */
     _Atomic uint32_t closed; /* set once, under both latches */
     uint32_t polled;         /* set once, under both latches: someone has a bell for this queue */
-    uint32_t reserved[23];
+    uint32_t mute;           /* never changes: an end that can't send */
+    uint64_t peer;           /* likewise: handle of the other end; 0: a queue */
+    uint32_t reserved[16];
 
     struct latch_shm put; /* 128: producers; .more: see below */
     uint64_t put_padding[8];
@@ -68,19 +78,28 @@ _Static_assert(offsetof(struct queue_shm, put) == 128 && offsetof(struct queue_s
 
 #define RECORD_LONG 0x80000000u
 #define RECORD_WRAP 0xffffffffu
+#define RECORD_MOVES 0x80000001u
 #define RECORD_LONGEST 0x7ffffff0u /* bytes of a message in the ring itself */
 
 struct long_record {
     uint64_t id;
     uint64_t size;
 };
+struct moves_record {
+    struct long_record message;
+    uint64_t count; /* of moved, of which so many are there */
+    uint64_t moved[MOVES_MOST];
+};
+#define MOVES_BYTES(count) (offsetof(struct moves_record, moved) + 8 * (count))
 
-/* What a put puts: messages in the ring, or one buffer. */
+/* What a put puts: messages in the ring, or one buffer.  Buffer and what is moved: MOVING, to this ring. */
 struct source {
     const struct brood_bytes *messages;
-    size_t count;
-    struct buffer_shm *buffer; /* not NULL: instead of messages */
-    uint64_t buffer_id;
+    size_t count;       /* 1, if anything is moved */
+    uint64_t buffer_id; /* not 0: instead of messages */
+    size_t buffer_size; /* bytes of the message in it */
+    const uint64_t *moved;
+    size_t moved_count; /* at most MOVES_MOST */
 };
 
 /* A record as a get finds it. */
@@ -88,6 +107,8 @@ struct record {
     const void *data;
     size_t size;
     uint64_t buffer_id; /* not 0: a long message; data is NULL, size the message's */
+    const uint64_t *moved;
+    size_t moved_count;
 };
 
 /*
@@ -96,7 +117,7 @@ struct record {
  */
 struct sink {
     int (*take)(struct sink *sink, const struct record *record);
-    struct buffer_shm *received; /* the buffer of a long record that was taken */
+    struct buffer_shm *received; /* the buffer of a long record that was taken, if it is there */
 };
 
 /* How many were put (at least 1), or an error.  timeout as in the public calls. */
@@ -108,8 +129,15 @@ int brood__ring_get(struct queue_shm *q, uint64_t id, struct sink *sink, int tim
 int brood__ring_enter(struct queue_shm *q, void **announced);
 void brood__ring_leave(struct queue_shm *q, void *announced);
 
-/* Visit each record from head on, under both latches. */
-void brood__ring_each(struct queue_shm *q, void (*visit)(const struct record *record));
+/*
+ * Take it apart: those inside have left when we have both latches, and who comes later finds the slot retired.  What its
+ * messages hold is dropped, and the caller clears it away (movable.h).
+ */
+int brood__ring_clear(struct queue_shm *q);
+/* Wake everybody, for what has changed elsewhere is seen from here on. */
+void brood__ring_call(struct queue_shm *q);
+/* Empty, and whoever looks from now on finds it so: before it has memory, whose bytes are anybody's. */
+void brood__ring_begin(struct queue_shm *q, uint64_t capacity, uint32_t max_items);
 
 static inline bool brood__ring_empty(const struct queue_shm *q, uint64_t ring, uint64_t head)
 {
@@ -118,10 +146,10 @@ static inline bool brood__ring_empty(const struct queue_shm *q, uint64_t ring, u
 }
 
 /*
- * As the supervisor, without waiting: is the buffer's record put at `position` committed and still there; is what was
- * at `position` taken?  -1: a latch is held.
+ * As the supervisor, without waiting: is the record that moves this, put at `position`, committed and still there; is
+ * what was at `position` taken?  -1: a latch is held.
  */
-int brood__ring_put_committed(struct queue_shm *q, uint64_t position, uint64_t buffer_id);
+int brood__ring_put_committed(struct queue_shm *q, uint64_t position, uint64_t id);
 int brood__ring_get_committed(struct queue_shm *q, uint64_t position);
 /* Wake everybody, without latches; false: again in a while, as brood__monitor_ring. */
 bool brood__ring_ring(struct queue_shm *q);

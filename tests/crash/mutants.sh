@@ -150,7 +150,7 @@ mutant task-claim-unnamed pool/task.c '/^static bool claim\(/,/^}/ s/attempt & 0
 mutant task-waiter-no-relay pool/task.c 's/^ *if \(result != 0 && atomic_load\(&t->bell\)\).*$//' pool/answer-chain pool/waiter
 mutant task-buffers-unsettled pool/supervise.c 's/^ *settle_buffers\(dead\);//' pool/submit
 mutant task-place-emptied-first pool/pool.c \
-    's/bool ours = brood__buffer_seize\(id\);.*$/*(volatile uint64_t *)place = 0; bool ours = brood__buffer_seize(id);/' \
+    's/bool ours = brood__movable_seize\(id\);.*$/*(volatile uint64_t *)place = 0; bool ours = brood__movable_seize(id);/' \
     pool/free-future
 mutant task-lost-before-why pool/fate.c \
     '/^static void lose/,/^}/ { s/^    t->code = death->code;//; s/(if \(task_swap\(t, &seen, TASK_WORD.*TASK_DONE.*\))\)$/\1 \&\& (t->code = death->code))/ }' \

@@ -5,6 +5,7 @@
 
 #include <brood/base.h>
 #include <brood/buffer.h>
+#include <brood/connection.h>
 #include <brood/error.h>
 #include <brood/event.h>
 #include <brood/lock.h>

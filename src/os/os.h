@@ -384,6 +384,8 @@ int brood__os_write_all(int fd, const void *data, size_t size, int64_t deadline)
 int brood__os_read_all(int fd, void *data, size_t size, int64_t deadline);
 /* Wait until fd is readable (or its peer has gone): 1; 0 at the deadline. */
 int brood__os_wait_readable(int fd, int64_t deadline);
+/* Likewise until it is writable. */
+int brood__os_wait_writable(int fd, int64_t deadline);
 
 /*
  * Bells: a datagram socket under an abstract name made of a key and a number; ringing needs no descriptor of the
@@ -400,5 +402,61 @@ int brood__os_poller_add(int poller, int fd, uint64_t tag);
 void brood__os_poller_remove(int poller, int fd);
 /* Wait; returns how many tags were written, 0 at the deadline. */
 int brood__os_poller_wait(int poller, uint64_t *tags, int capacity, int64_t deadline);
+
+/* ----------------------------------------------------------------------------------------------------- address.c */
+
+/* Where a stream's end is: a path, an abstract name, or a host and port. */
+struct os_address {
+    uint32_t size; /* 0: none */
+    _Alignas(8) unsigned char bytes[128];
+};
+/* Of a socket in the file system; -ENAMETOOLONG beyond 107 bytes, -EINVAL for the empty path. */
+int brood__os_address_of_path(struct os_address *address, const char *path);
+/* Of an abstract one, without the leading zero byte: 1 to 107 bytes, else as above. */
+int brood__os_address_of_name(struct os_address *address, const char *name, size_t size);
+/*
+ * Of a TCP port: at most `room` addresses, in the order to try; how many, at least 1.  host NULL: all of this machine's.
+ * listening: to listen there, so the port may be "0".  -ENOENT: no such host or port; -EAGAIN: the resolver can't say
+ * now.  Numbers are understood at once; for names it takes as long as the system's resolver does, which allocates.
+ */
+int brood__os_address_of_host(struct os_address *addresses, size_t room, const char *host, const char *port,
+                              bool listening);
+/* As text: "/path", "@name", "127.0.0.1:80", "[::1]:80", "" for none; cut to capacity. */
+void brood__os_address_text(const struct os_address *address, char *text, size_t capacity);
+/* Whether it is a path, and which: NULL if not. */
+const char *brood__os_address_path(const struct os_address *address);
+
+/*
+ * A listening stream socket, non-blocking; *fd is the caller's.  -EADDRINUSE also for a path where anything is.
+ * *bound, if not NULL, gets where it listens in truth.
+ */
+int brood__os_stream_listen(const struct os_address *address, int backlog, int *fd, struct os_address *bound);
+/* Take a waiting caller; -EAGAIN. */
+int brood__os_stream_accept(int listener, int *fd, struct os_address *peer);
+/* Connect until the deadline (0 tries).  -ECONNREFUSED, -ENOENT, -ETIMEDOUT (0: -EAGAIN). */
+int brood__os_stream_connect(const struct os_address *address, int *fd, int64_t deadline);
+/* Whether it is a stream socket: 1: of this machine's (AF_UNIX), 0: another; -ENOTSOCK, -EPROTOTYPE. */
+int brood__os_stream_is_local(int fd);
+/* The other end's address; of a local one its pid, else 0. */
+int brood__os_stream_peer(int fd, struct os_address *peer, pid_t *pid);
+
+/*
+ * One try: how many bytes went (of head, then of data), came (0: the end); -EAGAIN.  -EPIPE, never a signal.  Descriptors
+ * that come with bytes are closed by the kernel.
+ */
+ssize_t brood__os_stream_send(int fd, const void *head, size_t head_size, const void *data, size_t size);
+ssize_t brood__os_stream_receive(int fd, void *data, size_t size);
+/* What a path names, told apart from what it names later; the socket file that is there, else false. */
+struct os_file {
+    uint64_t device, inode;
+};
+bool brood__os_socket_file(const char *path, struct os_file *file);
+/* Remove the socket file if it is that one still; whether it was. */
+bool brood__os_socket_file_remove(const char *path, const struct os_file *file);
+/*
+ * Keep others that ask for the same out of this path's directory for a moment, until the descriptor is closed.  Who
+ * waits longer than 100 ms goes on without; -1: it can't be opened.
+ */
+int brood__os_directory_lock(const char *path);
 
 #endif

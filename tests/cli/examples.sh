@@ -119,6 +119,11 @@ call 1, run 1: a signal ended its worker: work, signal 6
 call 2, run 1: its worker was killed at its deadline
 call 3, run 2: it has a result: 30
 END
+    wants 15_connection $method cat <<'END'
+client 1: the sum is 6
+client 2 is turned away
+client 3: the sum is 18
+END
 done
 
 # The scanners: two ports opened for them, where that is allowed; else whatever there is, the same for both.

@@ -45,6 +45,11 @@ int brood__os_wait_readable(int fd, int64_t deadline)
     return await(fd, POLLIN, deadline);
 }
 
+int brood__os_wait_writable(int fd, int64_t deadline)
+{
+    return await(fd, POLLOUT, deadline);
+}
+
 /* After a transfer failed with this error: 0 to try again, or what to answer. */
 static int wait_and_retry(int error, int fd, short events, int64_t deadline)
 {

@@ -14,8 +14,12 @@
 #include <brood/pool.h>
 #include <brood/process.h>
 #include <brood/queue.h>
+#include <brood/scope.h>
 #include <brood/semaphore.h>
+#include <brood/shareable_list.h>
+#include <brood/shm.h>
 #include <brood/task.h>
+#include <brood/value.h>
 #include <brood/token.h>
 #include <brood/variant.h>
 

@@ -55,6 +55,8 @@ struct arena_shm {
     struct supervisor_shm supervisor;
     struct latch_shm
         verdict; /* who of a circle of waiters is told of it, see sync/deadlock.h; guards nothing to repair */
+    _Atomic uint32_t names; /* of named memory: 1: some member has used it; 2: and made some (shared/names.h) */
+    uint32_t reserved_two;
     struct pages_shm pages;
     struct table_shm tables[TABLE_COUNT];
 };

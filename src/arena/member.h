@@ -22,6 +22,7 @@ enum ended_kind { ENDED_STATUS, ENDED_SIGNAL, ENDED_SAID };
 #define ENDED_KIND(word) ((enum ended_kind)((word) >> 16 & 0xff))
 #define ENDED_WORD(kind, value) (ENDED | (uint32_t)(kind) << 16 | ((uint32_t)(value)&0xffff))
 
+#define MEMBER_VISITS 4
 struct member_shm {
     struct slot_shm slot;      /* owner: the index of the parent */
     struct latch_shm bell;     /* only its word: joiners sleep on it; 0 or OS_WAITERS */
@@ -47,6 +48,10 @@ struct member_shm {
     struct os_usage usage; /* by who learns of the end first, before `ended`; zeroes if the system did not tell */
     _Atomic uint32_t oom;  /* workers: enum member_oom; by the supervisor, once it is asked for */
     uint32_t reserved_too;
+    /* What its calls look at, so that nobody gives that memory away: arena/visit.h. */
+    _Atomic uint64_t visits[MEMBER_VISITS];
+    _Atomic uint32_t more_visits;
+    uint32_t reserved_three;
     char said[160]; /* by itself, before it ends: why a worker's initializer failed; may be of any bytes */
 };
 enum member_oom { OOM_UNKNOWN, OOM_NO, OOM_YES };

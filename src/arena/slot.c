@@ -12,7 +12,8 @@ const struct table_shape brood__table_shapes[TABLE_COUNT] = {
     [TABLE_MEMBER] = {512, 1 << 16}, [TABLE_LOCK] = {64, 1 << 20},    [TABLE_SEMAPHORE] = {128, 1 << 18},
     [TABLE_EVENT] = {64, 1 << 20},   [TABLE_BUFFER] = {64, 1 << 22},  [TABLE_QUEUE] = {512, 1 << 16},
     [TABLE_BELL] = {64, 1 << 16},    [TABLE_POOL] = {1024, 1 << 12},  [TABLE_PIPE] = {512, 1 << 16},
-    [TABLE_TOKEN] = {64, 1 << 16},   [TABLE_MODULE] = {512, 1 << 12},
+    [TABLE_TOKEN] = {64, 1 << 16},   [TABLE_MODULE] = {512, 1 << 12}, [TABLE_SHARED] = {128, 1 << 20},
+    [TABLE_NAMED] = {512, 1 << 14},  [TABLE_SCOPE] = {64, 1 << 16},
 };
 
 #define GROW_BYTES (64u * 1024u)
@@ -124,13 +125,25 @@ int brood__slot_claim(enum table table, uint32_t owner, slot_scrub_fn *scrub, ui
     }
 }
 
-uint64_t brood__slot_publish(enum table table, uint32_t index)
+uint64_t brood__slot_publish_as(enum table table, uint32_t index, uint32_t owner)
 {
     struct slot_shm *slot = brood__slot_at(table, index);
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
-    atomic_store_explicit(&slot->word, SLOT_WORD(SLOT_GENERATION(word), SLOT_LIVE, SLOT_OWNER(word)),
-                          memory_order_release);
+    atomic_store_explicit(&slot->word, SLOT_WORD(SLOT_GENERATION(word), SLOT_LIVE, owner), memory_order_release);
     return HANDLE(table, index, SLOT_GENERATION(word));
+}
+
+uint64_t brood__slot_publish(enum table table, uint32_t index)
+{
+    uint64_t word = atomic_load_explicit(&brood__slot_at(table, index)->word, memory_order_relaxed);
+    return brood__slot_publish_as(table, index, SLOT_OWNER(word));
+}
+
+bool brood__slot_give(enum table table, uint64_t id, uint32_t owner)
+{
+    struct slot_shm *slot = brood__slot_find(table, id);
+    uint64_t ours = SLOT_WORD(HANDLE_GENERATION(id), SLOT_LIVE, brood__self->member);
+    return slot && swap(slot, ours, SLOT_WORD(HANDLE_GENERATION(id), SLOT_LIVE, owner));
 }
 
 bool brood__slot_retire(enum table table, uint64_t id)

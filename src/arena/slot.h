@@ -37,6 +37,9 @@ enum table {
     TABLE_POOL,
     TABLE_PIPE,
     TABLE_TOKEN,
+    TABLE_SHARED,
+    TABLE_NAMED,
+    TABLE_SCOPE,
     TABLE_MODULE,
     TABLE_COUNT
 };
@@ -116,6 +119,10 @@ bool brood__slot_collect(void);
 int brood__slot_claim(enum table table, uint32_t owner, slot_scrub_fn *scrub, uint32_t *index);
 /* INIT→LIVE; returns the handle.  release: pairs with the acquire in brood__slot_is. */
 uint64_t brood__slot_publish(enum table table, uint32_t index);
+/* Likewise, and owned by `owner` from then on. */
+uint64_t brood__slot_publish_as(enum table table, uint32_t index, uint32_t owner);
+/* A LIVE slot of this process's gets another owner; false: it is not ours, or has gone. */
+bool brood__slot_give(enum table table, uint64_t id, uint32_t owner);
 /* LIVE→FREEING by this process.  Whoever it answers true to takes it apart and calls release. */
 bool brood__slot_retire(enum table table, uint64_t id);
 /* Free the body, then INIT or FREEING→FREE under the next generation; in a signal handler that can't, →GARBAGE. */

@@ -68,6 +68,44 @@ size_t brood__os_page_size(void);
 /* A private page of zeroes that is zeroes again in every forked child; -ENOSYS if there is no such thing. */
 int brood__os_wiped_page(void **page);
 
+/* ------------------------------------------------------------------------------------------------------- named.c */
+
+/*
+ * Shared memory behind names that every program of the machine can open: shm_open(3)'s.  A name has no '/'.
+ * Which object it is: no two have the same at one time.  user: whose it is.
+ */
+struct os_named {
+    uint64_t device, inode, size;
+    uint64_t user;
+};
+/* A new object without a name, of zeroes that are there; -ENOSPC, -EFBIG (RLIMIT_FSIZE, never its signal). */
+int brood__os_named_make(uint64_t size, unsigned mode, int *fd, struct os_named *is);
+/* Give it its name: all at once; -EEXIST. */
+int brood__os_named_link(int fd, const char *name);
+/* Open what has the name; ledgers alone are made if `create`.  -ENOENT; -EINVAL: it is no file. */
+int brood__os_named_open(const char *name, bool read_only, bool create, int *fd, struct os_named *is);
+/*
+ * Lock it, shared or for itself, without waiting: -EAGAIN.  The lock lasts until the descriptor and all mappings that
+ * were made with it have gone, in this process and in those that it forked.
+ */
+int brood__os_named_lock(int fd, bool exclusive);
+/* Whether it has a name still. */
+bool brood__os_named_linked(int fd);
+/* Map all of it, and not in core dumps. */
+int brood__os_named_map(int fd, uint64_t size, bool read_only, void **base);
+/* Whole, or an error; a read that ends before is -ENODATA.  No signal for RLIMIT_FSIZE. */
+int brood__os_named_read(int fd, void *bytes, size_t size, uint64_t offset);
+int brood__os_named_write(int fd, const void *bytes, size_t size, uint64_t offset);
+/*
+ * Remove the name if it leads to this object, and, if unused, if nobody has a lock on it: then 0; -ENOENT: it leads
+ * elsewhere or nowhere; -EBUSY: it is in use; -EAGAIN: another removes it at this moment.
+ */
+int brood__os_named_remove(const char *name, const struct os_named *is, bool unused);
+/* Call `each` for the names that begin so; what appears or goes meanwhile is there or not. */
+int brood__os_named_each(const char *beginning, void (*each)(const char *name, void *of), void *of);
+/* Whose objects are this process's. */
+uint64_t brood__os_user(void);
+
 /* ------------------------------------------------------------------------------------------------------- futex.c */
 
 typedef _Atomic uint32_t os_word;

@@ -240,9 +240,13 @@ int brood_fini(void)
     int error = brood__enter();
     if (error < 0) return error;
     bool first = brood__self->id == brood__arena()->first_member;
+    for (const struct area *const *area = brood__areas; *area; area++)
+        if ((*area)->leave) (*area)->leave();
     if (first) {
         wait_for_children(false);
         end_family();
+        for (const struct area *const *area = brood__areas; *area; area++)
+            if ((*area)->over) (*area)->over();
     }
     brood__bell_close_all(!first);
     brood__sentinel_close_all(false);

@@ -4,6 +4,7 @@
 
 #include "arena/member.h"
 #include "call/movable.h"
+#include "arena/visit.h"
 #include "process/supervisor.h"
 #include "sync/bell.h"
 #include "sync/event.h"
@@ -55,6 +56,7 @@ bool brood__repair_member(uint32_t dead)
     all &= brood__event_repair(dead);
     for (const struct area *const *area = brood__areas; *area; area++)
         if ((*area)->repair) all &= (*area)->repair(dead);
+    brood__visit_forget(dead);
     brood__bell_ring_all();
     return all;
 }

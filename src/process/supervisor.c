@@ -16,6 +16,7 @@
  *   request WATCH              watch a member that its parent forked
  *   request END                all members killed, exit when they are gone
  *   DEPOSIT, REDEEM, TOKENS    the area of pipes has the descriptors
+ *   request LOOK               areas see to what is theirs, as after every event
  *
  * Out of descriptors it can still hear requests and refuse starts, by a few that it keeps for that (`spare`); members
  * that it could not watch are looked for again every few milliseconds.
@@ -740,6 +741,10 @@ _Noreturn void brood__supervisor_run(const struct hello *hello, int fds[], size_
     abandon_starts();
     watch_all();
     brood__repair_ring_all(); /* what the one before us may have owed */
+    for (const struct area *const *area = brood__areas; *area; area++)
+        if ((*area)->begin) (*area)->begin();
     live();
+    for (const struct area *const *area = brood__areas; *area; area++)
+        if ((*area)->over) (*area)->over();
     brood__os_exit_now(0);
 }

@@ -33,7 +33,8 @@ enum request_kind {
     REQUEST_END,
     REQUEST_DEPOSIT,
     REQUEST_REDEEM,
-    REQUEST_TOKENS
+    REQUEST_TOKENS,
+    REQUEST_LOOK
 };
 #define POOL_IS_NEW 1
 #define POOL_KEEPS_STDERR 2
@@ -102,6 +103,9 @@ struct area {
     void (*readable)(int fd, uint64_t argument);
     int (*work)(const brood_task *initializer, const void *arg, size_t arg_size); /* in a worker: its life */
     int64_t (*manage)(void); /* after each turn: what is due; returns when it wants the next at the latest */
+    void (*begin)(void);     /* a supervisor has come into its office */
+    void (*leave)(void);     /* in brood_fini, of any member: what this process has of it */
+    void (*over)(void);      /* all other members are gone: by the supervisor, and by the first process in brood_fini */
 };
 extern const struct area *const brood__areas[]; /* NULL at the end; in src/brood.c */
 

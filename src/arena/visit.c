@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* visit.c - visits; the protocol is in arena/visit.h. */
+#include "arena/visit.h"
+
+#include "arena/member.h"
+
+void *brood__visit_begin(enum table table, uint64_t id, unsigned *cell)
+{
+    struct slot_shm *slot = brood__slot_find(table, id);
+    if (!slot) return NULL;
+    struct member_shm *me = brood__me();
+    for (*cell = 0; *cell < MEMBER_VISITS; (*cell)++) {
+        uint64_t none = 0;
+        if (atomic_compare_exchange_strong(&me->visits[*cell], &none, id)) break;
+    }
+    if (*cell == MEMBER_VISITS) atomic_fetch_add(&me->more_visits, 1u);
+    atomic_thread_fence(memory_order_seq_cst); /* pairs with the one in brood__visited */
+    if (brood__slot_is(slot, id)) return slot;
+    brood__visit_end(*cell);
+    return NULL;
+}
+
+void brood__visit_end(unsigned cell)
+{
+    struct member_shm *me = brood__me();
+    /* release: what was read and written there comes before. */
+    if (cell < MEMBER_VISITS)
+        atomic_store_explicit(&me->visits[cell], 0, memory_order_release);
+    else
+        atomic_fetch_sub_explicit(&me->more_visits, 1u, memory_order_release);
+}
+
+bool brood__visited(uint64_t id)
+{
+    atomic_thread_fence(memory_order_seq_cst); /* pairs with the one in brood__visit_begin */
+    uint32_t used = brood__table_used(TABLE_MEMBER);
+    for (uint32_t i = 1; i < used; i++) {
+        struct member_shm *m = brood__member_at(i);
+        for (unsigned c = 0; c < MEMBER_VISITS; c++)
+            if (atomic_load_explicit(&m->visits[c], memory_order_acquire) == id) return true;
+        if (atomic_load_explicit(&m->more_visits, memory_order_acquire) != 0) return true;
+    }
+    return false;
+}
+
+void brood__visit_forget(uint32_t member)
+{
+    struct member_shm *m = brood__member_at(member);
+    for (unsigned c = 0; c < MEMBER_VISITS; c++) atomic_store(&m->visits[c], 0);
+    atomic_store(&m->more_visits, 0u);
+}

@@ -3,8 +3,10 @@
 #ifndef BROOD_H
 #define BROOD_H
 
+#include <brood/barrier.h>
 #include <brood/base.h>
 #include <brood/buffer.h>
+#include <brood/condition.h>
 #include <brood/connection.h>
 #include <brood/error.h>
 #include <brood/event.h>
@@ -14,6 +16,7 @@
 #include <brood/pool.h>
 #include <brood/process.h>
 #include <brood/queue.h>
+#include <brood/rlock.h>
 #include <brood/scope.h>
 #include <brood/semaphore.h>
 #include <brood/shareable_list.h>

@@ -9,6 +9,8 @@
 #include "queue/queue.h"
 #include "shared/names.h"
 #include "shared/shared.h"
+#include "sync/barrier.h"
+#include "sync/condition.h"
 #include "sync/semaphore.h"
 
 static const struct area queues = {.repair = brood__queue_repair, .ring_all = brood__queue_ring_all};
@@ -23,7 +25,8 @@ static const struct area names = {.repair = brood__named_repair,
 const struct area *const brood__areas[] = {&queues, &brood__pipe_area, &brood__pool_area, &shared, &names, NULL};
 
 slot_scrub_fn *const brood__slot_scrubs[TABLE_COUNT] = {
-    [TABLE_SEMAPHORE] = brood__semaphore_scrub, [TABLE_BUFFER] = brood__map_scrub_buffer,
+    [TABLE_SEMAPHORE] = brood__semaphore_scrub, [TABLE_CONDITION] = brood__condition_scrub,
+    [TABLE_BARRIER] = brood__barrier_scrub,     [TABLE_BUFFER] = brood__map_scrub_buffer,
     [TABLE_QUEUE] = brood__queue_scrub,         [TABLE_POOL] = brood__pool_scrub,
     [TABLE_SHARED] = brood__shared_scrub,       [TABLE_NAMED] = brood__named_scrub,
     [TABLE_PIPE] = brood__pipe_scrub,

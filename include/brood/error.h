@@ -44,7 +44,8 @@
     X(EINIT, -9014, "the initializer of the pool failed")                                              \
     X(EDEADLINE, -9015, "the task ran longer than its deadline")                                       \
     X(EOOM, -9016, "the process that did the work was killed because its cgroup was out of memory")    \
-    X(EAUTH, -9017, "the other end did not prove that it knows the key, or refused ours")
+    X(EAUTH, -9017, "the other end did not prove that it knows the key, or refused ours")              \
+    X(EBROKEN, -9018, "the barrier is broken: a party died, was late or gave up")
 
 enum brood_error {
 #define BROOD__ERROR_ENUM(name, value, text) BROOD_##name = value,

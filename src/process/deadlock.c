@@ -15,6 +15,11 @@ static const struct member_shm *member_of(const struct circle *c, uint32_t i)
     return brood__member_at(HANDLE_INDEX(c->edges[i].member));
 }
 
+static const char *kind(uint64_t lock)
+{
+    return HANDLE_TABLE(lock) == TABLE_RLOCK ? "rlock" : "lock";
+}
+
 /* "a (pid 1) holds lock 3:1 and waits for lock 4:1, held by b (pid 2), who waits for lock 3:1". */
 static int describe(const struct circle *c)
 {
@@ -24,11 +29,11 @@ static int describe(const struct circle *c)
     for (uint32_t i = 0; i < c->count && at < sizeof text; i++) {
         const struct member_shm *m = member_of(c, i);
         uint64_t lock = c->edges[i].lock;
-        int n = i == 0 ? snprintf(text, sizeof text, "%.31s (pid %d) holds lock %u:%u and waits for lock %u:%u",
-                                  m->name, (int)m->pid, HANDLE_INDEX(held), HANDLE_GENERATION(held), HANDLE_INDEX(lock),
-                                  HANDLE_GENERATION(lock))
-                       : snprintf(text + at, sizeof text - at, ", held by %.31s (pid %d), who waits for lock %u:%u",
-                                  m->name, (int)m->pid, HANDLE_INDEX(lock), HANDLE_GENERATION(lock));
+        int n = i == 0 ? snprintf(text, sizeof text, "%.31s (pid %d) holds %s %u:%u and waits for %s %u:%u", m->name,
+                                  (int)m->pid, kind(held), HANDLE_INDEX(held), HANDLE_GENERATION(held), kind(lock),
+                                  HANDLE_INDEX(lock), HANDLE_GENERATION(lock))
+                       : snprintf(text + at, sizeof text - at, ", held by %.31s (pid %d), who waits for %s %u:%u",
+                                  m->name, (int)m->pid, kind(lock), HANDLE_INDEX(lock), HANDLE_GENERATION(lock));
         if (n > 0) at += (size_t)n;
     }
     return brood__fail_with(BROOD_EDEADLK, "%s", text);
@@ -37,7 +42,16 @@ static int describe(const struct circle *c)
 int brood_lock_acquire_checked(brood_lock lock, int timeout)
 {
     struct circle circle;
-    int result = brood__lock_acquire(lock, timeout, &circle);
+    int result = brood__enter_for(timeout);
+    if (result == 0) result = brood__lock_acquire(TABLE_LOCK, lock.id, timeout, &circle);
+    return result == BROOD_EDEADLK ? describe(&circle) : result;
+}
+
+int brood_rlock_acquire_checked(brood_rlock rlock, int timeout)
+{
+    struct circle circle;
+    int result = brood__enter_for(timeout);
+    if (result == 0) result = brood__rlock_acquire(rlock.id, timeout, &circle);
     return result == BROOD_EDEADLK ? describe(&circle) : result;
 }
 

@@ -6,7 +6,9 @@
 #include "call/movable.h"
 #include "arena/visit.h"
 #include "process/supervisor.h"
+#include "sync/barrier.h"
 #include "sync/bell.h"
+#include "sync/condition.h"
 #include "sync/event.h"
 #include "sync/lock.h"
 #include "sync/semaphore.h"
@@ -54,6 +56,8 @@ bool brood__repair_member(uint32_t dead)
     bool all = brood__lock_repair(dead);
     all &= brood__semaphore_repair(dead);
     all &= brood__event_repair(dead);
+    all &= brood__condition_repair(dead); /* after the locks */
+    all &= brood__barrier_repair(dead);
     for (const struct area *const *area = brood__areas; *area; area++)
         if ((*area)->repair) all &= (*area)->repair(dead);
     brood__visit_forget(dead);
@@ -66,6 +70,8 @@ void brood__repair_ring_all(void)
     brood__lock_ring_all();
     brood__semaphore_ring_all();
     brood__event_ring_all();
+    brood__condition_ring_all();
+    brood__barrier_ring_all();
     uint32_t used = brood__table_used(TABLE_MEMBER);
     for (uint32_t i = 1; i < used; i++) brood__os_futex_wake(&brood__member_at(i)->bell.word, INT_MAX);
     for (const struct area *const *area = brood__areas; *area; area++)

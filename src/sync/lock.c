@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lock.c - the lock; the protocol is in sync/lock.h.  Thread-safe; async-signal-safe as the public header says. */
+/* lock.c - the lock, and what an rlock has of it; the protocol is in sync/lock.h.  Thread-safe; async-signal-safe as the public header says. */
 #include "sync/lock.h"
 
 #include "arena/member.h"
@@ -36,52 +36,75 @@ static bool scrub(struct slot_shm *slot, uint32_t index)
     return true;
 }
 
-int brood_lock_new(brood_lock *lock)
+static struct lock_shm *at(enum table table, uint32_t index)
 {
-    int error = brood__enter();
+    return (struct lock_shm *)(void *)brood__slot_at(table, index);
+}
+
+int brood__lock_new(enum table table, uint64_t *id)
+{
     uint32_t index = 0;
-    if (error == 0) error = brood__slot_claim(TABLE_LOCK, brood__self->member, scrub, &index);
+    int error = brood__slot_claim(table, brood__self->member, scrub, &index);
     if (error < 0) return error;
-    struct lock_shm *l = (struct lock_shm *)(void *)brood__slot_at(TABLE_LOCK, index);
+    struct lock_shm *l = at(table, index);
     uint32_t generation = SLOT_GENERATION(atomic_load_explicit(&l->slot.word, memory_order_relaxed));
+    atomic_store_explicit(&l->hold, LOCK_HOLD(generation, 0, 0), memory_order_relaxed);
+    atomic_store_explicit(&l->deaths, 0u, memory_order_relaxed);
     atomic_store_explicit(&l->word, WORD(generation, 0, 0), memory_order_relaxed);
-    lock->id = brood__slot_publish(TABLE_LOCK, index);
+    *id = brood__slot_publish(table, index);
     return 0;
 }
 
-int brood_lock_free(brood_lock lock)
+int brood__lock_free(enum table table, uint64_t id)
 {
-    int error = brood__enter();
-    if (error < 0) return error;
-    if (!brood__slot_retire(TABLE_LOCK, lock.id)) return BROOD_ESTALE;
-    struct lock_shm *l = (struct lock_shm *)(void *)brood__slot_at(TABLE_LOCK, HANDLE_INDEX(lock.id));
-    retire_word(l, HANDLE_GENERATION(lock.id));
-    brood__slot_release(TABLE_LOCK, HANDLE_INDEX(lock.id));
+    if (!brood__slot_retire(table, id)) return BROOD_ESTALE;
+    retire_word(at(table, HANDLE_INDEX(id)), HANDLE_GENERATION(id));
+    brood__slot_release(table, HANDLE_INDEX(id));
     return 0;
 }
 
-static bool is_stale(uint64_t word, brood_lock lock)
+static bool is_stale(uint64_t word, uint64_t id)
 {
-    return TAG(word) != TAG_OF(HANDLE_GENERATION(lock.id));
+    return TAG(word) != TAG_OF(HANDLE_GENERATION(id));
 }
 
-static int gone(brood_lock lock)
+struct lock_shm *brood__lock_find(uint64_t id)
 {
-    return brood__slot_gone(TABLE_LOCK, lock.id);
+    enum table table = HANDLE_TABLE(id) == TABLE_RLOCK ? TABLE_RLOCK : TABLE_LOCK;
+    return brood__slot_find(table, id);
+}
+
+int brood__lock_gone(uint64_t id)
+{
+    return brood__slot_gone(HANDLE_TABLE(id) == TABLE_RLOCK ? TABLE_RLOCK : TABLE_LOCK, id);
+}
+
+bool brood__lock_is_ours(struct lock_shm *l, uint64_t id)
+{
+    uint64_t word = atomic_load_explicit(&l->word, memory_order_relaxed);
+    return !is_stale(word, id) && HELD(LOW(word)) == brood__self->word_id;
+}
+
+/* Before a dead holder's name leaves the word; the fence is for who sees the word without it (condition.c). */
+static void count_death(struct lock_shm *l)
+{
+    atomic_fetch_add_explicit(&l->deaths, 1u, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
 }
 
 /* One attempt.  1: taken, or an error; 0 and *seen: held by another. */
-static int attempt(struct lock_shm *l, brood_lock lock, uint32_t slept, uint64_t *seen, int *result)
+static int attempt(struct lock_shm *l, uint64_t id, uint32_t slept, uint64_t *seen, int *result)
 {
     *seen = atomic_load_explicit(&l->word, memory_order_relaxed);
     for (;;) {
         uint32_t low = LOW(*seen);
-        if (is_stale(*seen, lock)) {
-            *result = gone(lock);
+        if (is_stale(*seen, id)) {
+            *result = brood__lock_gone(id);
             return 1;
         }
         bool orphan = HELD(low) && brood__member_dead(low & MEMBER_MASK);
         if (HELD(low) && !orphan) return 0;
+        if (orphan) count_death(l);
         uint64_t mine = WORD(TAG(*seen), TURN(*seen), brood__self->word_id | (low & OS_WAITERS) | slept);
         /* acquire pairs with the release in brood_lock_release. */
         if (!swap(l, seen, mine, memory_order_acquire)) continue;
@@ -108,16 +131,16 @@ static int sleep_a_while(struct lock_shm *l, uint32_t low, int64_t deadline, uin
     return 0;
 }
 
-static int wait_for_it(struct lock_shm *l, brood_lock lock, int timeout, struct wait *wait, struct circle *circle)
+static int wait_for_it(struct lock_shm *l, uint64_t id, int timeout, struct wait *wait, struct circle *circle)
 {
     int64_t deadline = brood__os_deadline(timeout), look = circle ? FIRST_LOOK : OS_NEVER / 2;
     uint32_t slept = 0;
     uint64_t seen;
     int result;
     for (unsigned n = 0;;) {
-        if (attempt(l, lock, slept, &seen, &result)) {
+        if (attempt(l, id, slept, &seen, &result)) {
             /* Who slept may have slept on the next lock's word, and taken a wake-up that another there waits for. */
-            if (slept && is_stale(seen, lock)) brood__os_futex_wake(brood__low_half(&l->word), 1);
+            if (slept && is_stale(seen, id)) brood__os_futex_wake(brood__low_half(&l->word), 1);
             return result;
         }
         uint32_t low = LOW(seen);
@@ -132,64 +155,57 @@ static int wait_for_it(struct lock_shm *l, brood_lock lock, int timeout, struct 
             low |= OS_WAITERS;
         }
         slept = OS_WAITERS; /* others may be asleep beside us: who takes the lock after a sleep keeps the mark */
-        brood__wait_publish(wait, lock.id, seen);
+        brood__wait_publish(wait, id, seen);
         if (circle && brood__circle_close(wait, circle)) return BROOD_EDEADLK;
-        if (sleep_a_while(l, low, deadline, lock.id, &look) < 0)
-            return attempt(l, lock, slept, &seen, &result) ? result : BROOD_ETIMEDOUT;
+        if (sleep_a_while(l, low, deadline, id, &look) < 0)
+            return attempt(l, id, slept, &seen, &result) ? result : BROOD_ETIMEDOUT;
     }
 }
 
-static inline int acquire(brood_lock lock, int timeout, struct circle *circle)
+static inline int acquire(enum table table, uint64_t id, int timeout, struct circle *circle)
 {
-    int result = brood__enter_for(timeout);
-    if (result < 0) return result;
-    struct lock_shm *l = brood__slot_find(TABLE_LOCK, lock.id);
-    if (!l) return gone(lock);
+    struct lock_shm *l = brood__slot_find(table, id);
+    if (!l) return brood__slot_gone(table, id);
     uint64_t seen;
-    if (timeout == 0) return attempt(l, lock, 0, &seen, &result) ? result : BROOD_EAGAIN;
+    int result;
+    if (timeout == 0) return attempt(l, id, 0, &seen, &result) ? result : BROOD_EAGAIN;
     void *announced = brood__os_announce(brood__low_half(&l->word));
-    if (!attempt(l, lock, 0, &seen, &result)) {
+    if (!attempt(l, id, 0, &seen, &result)) {
         struct wait wait = {0};
-        result = wait_for_it(l, lock, timeout, &wait, circle);
+        result = wait_for_it(l, id, timeout, &wait, circle);
         brood__wait_withdraw(&wait);
     }
     brood__os_announce(announced);
     return result;
 }
 
-int brood_lock_acquire(brood_lock lock, int timeout)
+int brood__lock_acquire(enum table table, uint64_t id, int timeout, struct circle *circle)
 {
-    return acquire(lock, timeout, NULL);
-}
-
-int brood__lock_acquire(brood_lock lock, int timeout, struct circle *circle)
-{
-    return acquire(lock, timeout, circle);
+    return acquire(table, id, timeout, circle);
 }
 
 bool brood__lock_look(uint64_t id, uint64_t *word, uint32_t *holder)
 {
-    struct lock_shm *l = brood__slot_find(TABLE_LOCK, id);
+    struct lock_shm *l = brood__lock_find(id);
     if (!l) return false;
     uint64_t seen = atomic_load(&l->word);
     *word = seen & ~(uint64_t)OS_WAITERS;
     *holder = LOW(seen) & MEMBER_MASK;
-    return !is_stale(seen, (brood_lock){id}) && HELD(LOW(seen)) == (MEMBER_BIT | *holder);
+    return !is_stale(seen, id) && HELD(LOW(seen)) == (MEMBER_BIT | *holder);
 }
 
-int brood_lock_release(brood_lock lock)
+static inline int release(enum table table, uint64_t id)
 {
-    int result = brood__enter();
-    if (result < 0) return result;
-    struct lock_shm *l = brood__slot_find(TABLE_LOCK, lock.id);
-    if (!l) return gone(lock);
+    int result = 0;
+    struct lock_shm *l = brood__slot_find(table, id);
+    if (!l) return brood__slot_gone(table, id);
     os_word *low_half = brood__low_half(&l->word);
     void *announced = brood__os_announce(low_half);
     uint64_t seen = atomic_load_explicit(&l->word, memory_order_relaxed);
     for (;;) {
         uint32_t low = LOW(seen);
-        if (is_stale(seen, lock)) {
-            result = gone(lock);
+        if (is_stale(seen, id)) {
+            result = brood__slot_gone(table, id);
             break;
         }
         if (!HELD(low)) {
@@ -209,22 +225,59 @@ int brood_lock_release(brood_lock lock)
     return result;
 }
 
-int brood_lock_holder(brood_lock lock)
+int brood__lock_release(enum table table, uint64_t id)
 {
-    int error = brood__enter();
-    if (error < 0) return error;
-    struct lock_shm *l = brood__slot_find(TABLE_LOCK, lock.id);
-    if (!l) return gone(lock);
+    return release(table, id);
+}
+
+int brood__lock_holder(enum table table, uint64_t id)
+{
+    struct lock_shm *l = brood__slot_find(table, id);
+    if (!l) return brood__slot_gone(table, id);
     uint64_t word = atomic_load(&l->word);
-    if (is_stale(word, lock)) return BROOD_ESTALE;
+    if (is_stale(word, id)) return BROOD_ESTALE;
     return HELD(LOW(word)) ? brood__member_at(LOW(word) & MEMBER_MASK)->pid : 0;
 }
 
-bool brood__lock_repair(uint32_t dead)
+/* ------------------------------------------------------------------------------------------------ the public calls */
+
+int brood_lock_new(brood_lock *lock)
 {
-    uint32_t used = brood__table_used(TABLE_LOCK);
+    int error = brood__enter();
+    return error < 0 ? error : brood__lock_new(TABLE_LOCK, &lock->id);
+}
+
+int brood_lock_free(brood_lock lock)
+{
+    int error = brood__enter();
+    return error < 0 ? error : brood__lock_free(TABLE_LOCK, lock.id);
+}
+
+int brood_lock_acquire(brood_lock lock, int timeout)
+{
+    int error = brood__enter_for(timeout);
+    return error < 0 ? error : acquire(TABLE_LOCK, lock.id, timeout, NULL);
+}
+
+int brood_lock_release(brood_lock lock)
+{
+    int error = brood__enter();
+    return error < 0 ? error : release(TABLE_LOCK, lock.id);
+}
+
+int brood_lock_holder(brood_lock lock)
+{
+    int error = brood__enter();
+    return error < 0 ? error : brood__lock_holder(TABLE_LOCK, lock.id);
+}
+
+/* ------------------------------------------------------------------------------------------------- after a death */
+
+static void repair(enum table table, uint32_t dead)
+{
+    uint32_t used = brood__table_used(table);
     for (uint32_t i = 1; i < used; i++) {
-        struct lock_shm *l = (struct lock_shm *)(void *)brood__slot_at(TABLE_LOCK, i);
+        struct lock_shm *l = at(table, i);
         uint64_t seen = atomic_load(&l->word), slot = atomic_load(&l->slot.word);
         if (SLOT_STATE(slot) == SLOT_GARBAGE) {
             retire_word(l, SLOT_GENERATION(slot));
@@ -232,19 +285,32 @@ bool brood__lock_repair(uint32_t dead)
         }
         while (HELD(LOW(seen)) == (MEMBER_BIT | dead)) { /* until it is ours: a sleeper may be setting its mark */
             uint64_t died = WORD(TAG(seen), TURN(seen) + 1, OS_OWNER_DIED | (LOW(seen) & OS_WAITERS));
+            count_death(l);
             if (!swap(l, &seen, died, memory_order_acq_rel)) continue;
             brood__os_futex_wake(brood__low_half(&l->word), 1);
             break;
         }
     }
+}
+
+bool brood__lock_repair(uint32_t dead)
+{
+    repair(TABLE_LOCK, dead);
+    repair(TABLE_RLOCK, dead);
     return true;
+}
+
+static void ring_all(enum table table)
+{
+    uint32_t used = brood__table_used(table);
+    for (uint32_t i = 1; i < used; i++) {
+        struct lock_shm *l = at(table, i);
+        if (LOW(atomic_load(&l->word)) & OS_WAITERS) brood__os_futex_wake(brood__low_half(&l->word), INT_MAX);
+    }
 }
 
 void brood__lock_ring_all(void)
 {
-    uint32_t used = brood__table_used(TABLE_LOCK);
-    for (uint32_t i = 1; i < used; i++) {
-        struct lock_shm *l = (struct lock_shm *)(void *)brood__slot_at(TABLE_LOCK, i);
-        if (LOW(atomic_load(&l->word)) & OS_WAITERS) brood__os_futex_wake(brood__low_half(&l->word), INT_MAX);
-    }
+    ring_all(TABLE_LOCK);
+    ring_all(TABLE_RLOCK);
 }

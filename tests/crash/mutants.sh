@@ -78,9 +78,9 @@ mutant lock-turns-uncounted sync/lock.c 's/TURN\(seen\) \+ 1, low/TURN(seen), lo
 mutant lock-stale-keeps-wake sync/lock.c 's/if \(slept && is_stale.*$/;/' stalled/lock-acquire-stale
 
 mutant lock-release-wakes-unannounced sync/lock.c \
-    '/^int brood_lock_release/,/^}/ s/if \(\(low & OS_WAITERS\) &&/brood__os_announce(announced); if ((low \& OS_WAITERS) \&\&/' \
+    '/^static inline int release/,/^}/ s/if \(\(low & OS_WAITERS\) &&/brood__os_announce(announced); if ((low \& OS_WAITERS) \&\&/' \
     lock/release-foreign-two-asleep
-mutant lock-heir-not-called sync/lock.c '/^bool brood__lock_repair/,/^}/ s/brood__os_futex_wake\(.*\);/;/' \
+mutant lock-heir-not-called sync/lock.c '/^static void repair/,/^}/ s/brood__os_futex_wake\(.*\);/;/' \
     lock/two-held lock/release-own-two-asleep
 
 # --- monitors and semaphores

@@ -18,14 +18,19 @@ static BROOD_TASK(same, int, int, x)
     return x;
 }
 
+static bool is_odd(void *byte)
+{
+    return ++*(uint8_t *)byte & 1;
+}
+
 static void require(bool truth)
 {
     if (!truth) abort();
 }
 
-enum { LOCK, SEMAPHORE, EVENT, QUEUE, BUFFER, PROCESS, POOL, TYPES };
-static const enum table tables[TYPES] = {TABLE_LOCK,   TABLE_SEMAPHORE, TABLE_EVENT, TABLE_QUEUE,
-                                         TABLE_BUFFER, TABLE_MEMBER,    TABLE_POOL};
+enum { LOCK, SEMAPHORE, EVENT, QUEUE, BUFFER, PROCESS, POOL, RLOCK, CONDITION, BARRIER, TYPES };
+static const enum table tables[TYPES] = {TABLE_LOCK,   TABLE_SEMAPHORE, TABLE_EVENT, TABLE_QUEUE,     TABLE_BUFFER,
+                                         TABLE_MEMBER, TABLE_POOL,      TABLE_RLOCK, TABLE_CONDITION, TABLE_BARRIER};
 static uint64_t ids[TYPES];
 static brood_future future;
 
@@ -45,6 +50,11 @@ static void have_all(void)
     if (!brood__slot_find(TABLE_SEMAPHORE, ids[SEMAPHORE]))
         require(brood_semaphore_new((brood_semaphore *)&ids[SEMAPHORE], 3, NULL) == 0);
     if (!brood__slot_find(TABLE_EVENT, ids[EVENT])) require(brood_event_new((brood_event *)&ids[EVENT]) == 0);
+    if (!brood__slot_find(TABLE_RLOCK, ids[RLOCK])) require(brood_rlock_new((brood_rlock *)&ids[RLOCK]) == 0);
+    if (!brood__slot_find(TABLE_CONDITION, ids[CONDITION]))
+        require(brood_condition_new((brood_condition *)&ids[CONDITION], NULL) == 0);
+    if (!brood__slot_find(TABLE_BARRIER, ids[BARRIER]))
+        require(brood_barrier_new((brood_barrier *)&ids[BARRIER], 2, NULL) == 0);
     if (!brood__slot_find(TABLE_QUEUE, ids[QUEUE]))
         require(brood_queue_new((brood_queue *)&ids[QUEUE], &(brood_queue_options){.capacity = 1024}) == 0);
     if (!brood_buffer_data((brood_buffer){ids[BUFFER]}, &n))
@@ -78,7 +88,7 @@ static void wants(enum table table, uint64_t id, int64_t result)
     if (result < 0) require(brood_error_name((int)result)[0] != 0);
 }
 
-enum { FUNCTIONS = 61 };
+enum { FUNCTIONS = 85 };
 
 static void call(unsigned function, uint64_t id, uint8_t more)
 {
@@ -92,6 +102,9 @@ static void call(unsigned function, uint64_t id, uint8_t more)
     brood_buffer buffer = {id};
     brood_process process = {id};
     brood_pool pool = {id};
+    brood_rlock rlock = {id};
+    brood_condition condition = {id}, made;
+    brood_barrier barrier = {id};
     brood_bytes bytes[2] = {{data, more}, {data, 1}}, result;
     brood_view view;
     brood_outcome outcome;
@@ -204,6 +217,38 @@ static void call(unsigned function, uint64_t id, uint8_t more)
         if (forged.pool != future.pool || forged.serial != future.serial)
             require(brood_future_cancel(forged, timeout) < 0);
         break;
+    case 61: CALL(TABLE_RLOCK, brood_rlock_acquire(rlock, timeout)); break;
+    case 62: CALL(TABLE_RLOCK, brood_rlock_acquire_checked(rlock, timeout)); break;
+    case 63: CALL(TABLE_RLOCK, brood_rlock_release(rlock)); break;
+    case 64: CALL(TABLE_RLOCK, brood_rlock_depth(rlock)); break;
+    case 65: CALL(TABLE_RLOCK, brood_rlock_holder(rlock)); break;
+    case 66: CALL(TABLE_RLOCK, brood_rlock_free(rlock)); break;
+    case 67: CALL(TABLE_CONDITION, brood_condition_acquire(condition, timeout)); break;
+    case 68: CALL(TABLE_CONDITION, brood_condition_release(condition)); break;
+    case 69: CALL(TABLE_CONDITION, brood_condition_wait(condition, timeout)); break;
+    case 70: CALL(TABLE_CONDITION, brood_condition_wait_for(condition, is_odd, &more, timeout)); break;
+    case 71: CALL(TABLE_CONDITION, brood_condition_notify(condition, more)); break;
+    case 72: CALL(TABLE_CONDITION, brood_condition_notify_all(condition)); break;
+    case 73: CALL(TABLE_CONDITION, brood_condition_free(condition)); break;
+    case 74:
+        made = (brood_condition){0};
+        CALL(TABLE_LOCK, brood_condition_new(&made, &(brood_condition_options){.lock = {id ? id : 1}}));
+        if (made.id) require(brood_condition_free(made) == 0);
+        break;
+    case 75:
+        made = (brood_condition){0};
+        CALL(TABLE_RLOCK, brood_condition_new(&made, &(brood_condition_options){.rlock = {id ? id : 1}}));
+        if (made.id) require(brood_condition_free(made) == 0);
+        break;
+    case 76: CALL(TABLE_BARRIER, brood_barrier_wait(barrier, timeout)); break;
+    case 77: CALL(TABLE_BARRIER, brood_barrier_abort(barrier)); break;
+    case 78: CALL(TABLE_BARRIER, brood_barrier_reset(barrier)); break;
+    case 79: CALL(TABLE_BARRIER, brood_barrier_parties(barrier)); break;
+    case 80: CALL(TABLE_BARRIER, brood_barrier_waiting(barrier)); break;
+    case 81: CALL(TABLE_BARRIER, brood_barrier_broken(barrier)); break;
+    case 82: CALL(TABLE_BARRIER, brood_barrier_free(barrier)); break;
+    case 83: CALL(TABLE_CONDITION, brood_condition_wait(condition, timeout)); break;
+    case 84: CALL(TABLE_CONDITION, brood_condition_acquire(condition, timeout)); break;
     default: abort();
     }
 }

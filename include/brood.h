@@ -22,8 +22,8 @@
 #include <brood/shareable_list.h>
 #include <brood/shm.h>
 #include <brood/task.h>
-#include <brood/value.h>
 #include <brood/token.h>
+#include <brood/value.h>
 #include <brood/variant.h>
 
 #endif

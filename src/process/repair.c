@@ -3,8 +3,8 @@
 #include "process/repair.h"
 
 #include "arena/member.h"
-#include "call/movable.h"
 #include "arena/visit.h"
+#include "call/movable.h"
 #include "process/supervisor.h"
 #include "sync/barrier.h"
 #include "sync/bell.h"

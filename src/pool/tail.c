@@ -96,8 +96,8 @@ void brood__tail_take(uint32_t member, uint32_t generation, int fd)
         }
     }
     uint64_t id = HANDLE(TABLE_MEMBER, member, generation);
-    bool there = member < kept_count && brood__member_find(id) && !brood__member_dead(member);
-    if (!there || brood__os_leave_standard(&fd) < 0) { /* it has ended meanwhile: nobody would drop it */
+    bool there = member < kept_count && brood__member_find(id) && !atomic_load(&brood__member_at(member)->repaired);
+    if (!there || brood__os_leave_standard(&fd) < 0) { /* its end has been told: nobody would drop it */
         brood__os_close(&fd);
         return;
     }

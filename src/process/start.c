@@ -307,7 +307,8 @@ static int start(brood_process *process, const brood_process_options *o, const b
         if (error < 0) return error;
         uint32_t generation = brood__member_generation(member);
         error = brood__supervisor_ensure(&epoch);
-        if (error == 0)
+        bool was_there = error == 0;
+        if (was_there)
             error = method == BROOD_START_FORK ? start_by_fork(member, &preparation, &object, o, deadline)
                                                : start_elsewhere(member, method, &preparation, &object, o, deadline);
         if (error == 0) {
@@ -317,7 +318,7 @@ static int start(brood_process *process, const brood_process_options *o, const b
             return 0;
         }
         /* The supervisor may have taken the request with it: nothing came of it, so it can be asked again. */
-        if (!brood__process_discard(member) || tries == TRIES || !was_replaced(epoch)) return error;
+        if (!brood__process_discard(member) || tries == TRIES || !was_there || !was_replaced(epoch)) return error;
     }
 }
 

@@ -133,6 +133,7 @@ static void retry_soon(void)
 /* ------------------------------------------------------------------------------------------------ ends and repairs */
 
 static void watch_wanted(void);
+static void hear(void);
 
 static void wake_joiners(struct member_shm *m)
 {
@@ -153,6 +154,7 @@ static void end_daemons_of(uint64_t parent)
 static void finish(uint32_t index)
 {
     struct member_shm *m = brood__member_at(index);
+    hear(); /* what the dead have asked: it may bring what is told of them */
     if (!brood__repair_member(index)) {
         retry_soon();
         return;
@@ -612,15 +614,23 @@ static bool accept_one(void)
     return true;
 }
 
+/* All requests that are there; one of them may come to a death, whose requests are then among the rest. */
+static void hear(void)
+{
+    static bool inside;
+    if (inside) return;
+    inside = true;
+    for (int i = 0; i < MOST_AT_ONCE && accept_one(); i++) {}
+    inside = false;
+}
+
 /* ------------------------------------------------------------------------------------------------------------- life */
 
 static void dispatch(uint64_t tag)
 {
     uint32_t value = (uint32_t)tag;
     switch ((enum tag_kind)(tag >> 56)) {
-    case TAG_LISTENER:
-        for (int i = 0; i < MOST_AT_ONCE && accept_one(); i++) {}
-        break;
+    case TAG_LISTENER: hear(); break;
     case TAG_MEMBER:
         if (watched[value].pidfd >= 0) ended(value);
         break;
@@ -638,15 +648,11 @@ static bool is_death(uint64_t tag)
     return (enum tag_kind)(tag >> 56) == TAG_MEMBER;
 }
 
-/* Deaths come last, and what the dead have asked before them: a request may bring what is told of the one who made it. */
+/* Deaths come last: see finish. */
 static void dispatch_all(const uint64_t *tags, int n)
 {
-    bool deaths_among = false;
-    for (int i = 0; i < n; i++) {
-        deaths_among |= is_death(tags[i]);
+    for (int i = 0; i < n; i++)
         if (!is_death(tags[i])) dispatch(tags[i]);
-    }
-    if (deaths_among) dispatch(TAG(TAG_LISTENER, 0));
     for (int i = 0; i < n; i++)
         if (is_death(tags[i])) dispatch(tags[i]);
 }

@@ -103,16 +103,24 @@ static int linger_start(brood_process *process, int method, brood_event never)
     return brood_process_start(process, BY(method), linger, &never);
 }
 
+/* Another user from now on; false where there can't be one, or where it can't reach this program to run it again. */
+static bool becomes_another_user(void)
+{
+    uid_t uid = 300000 + (uid_t)getpid() % 100000;
+    char path[4096];
+    if (setgid(uid) < 0 || setuid(uid) < 0) return false;
+    prctl(PR_SET_DUMPABLE, 1);
+    return brood__os_program_path(path, sizeof path) == 0 && access(path, X_OK) == 0;
+}
+
 /* As a user who may have no more than three: the caller, the supervisor and one child. */
 static int as_a_poor_user(void *arg)
 {
     int method = *(int *)arg, code;
-    uid_t uid = 300000 + (uid_t)getpid() % 100000;
     struct rlimit limit = {3, 3};
     brood_event never;
     brood_process first, second;
-    if (setgid(uid) < 0 || setuid(uid) < 0) return 77;
-    prctl(PR_SET_DUMPABLE, 1);
+    if (!becomes_another_user()) return 77;
     MUST(setrlimit(RLIMIT_NPROC, &limit) == 0);
     MUST(brood_init(NULL, NULL) == 0);
     MUST(brood_event_new(&never) == 0);
@@ -155,12 +163,10 @@ END_TEST
 static int as_a_very_poor_user(void *arg)
 {
     int method = *(int *)arg;
-    uid_t uid = 300000 + (uid_t)getpid() % 100000;
     struct rlimit limit = {1, 10};
     brood_process process;
     int code;
-    if (setgid(uid) < 0 || setuid(uid) < 0) return 77;
-    prctl(PR_SET_DUMPABLE, 1);
+    if (!becomes_another_user()) return 77;
     MUST(setrlimit(RLIMIT_NPROC, &limit) == 0);
     MUST(brood_init(NULL, NULL) == 0);
     for (int i = 0; i < 2; i++) {

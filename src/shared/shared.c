@@ -81,8 +81,9 @@ bool brood__shared_scrub(struct slot_shm *slot, uint32_t index)
 {
     struct shared_shm *s = (struct shared_shm *)(void *)slot;
     if (brood__visited(HANDLE(TABLE_SHARED, index, SLOT_GENERATION(atomic_load(&slot->word))))) return false;
-    uint64_t lock = atomic_exchange(&s->lock, 0);
+    uint64_t lock = atomic_load(&s->lock); /* named here until it is gone, so that we may die over it */
     if (lock) brood_lock_free((brood_lock){lock});
+    atomic_store(&s->lock, 0);
     return true;
 }
 

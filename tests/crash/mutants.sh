@@ -182,6 +182,32 @@ mutant deadline-kills-once pool/fate.c 's/^ *if \(state == TASK_KILLING \|\| sta
     fate/deadline
 mutant again-out-of-turn pool/fate.c 's/&& put_off\(pool, t, seen\)/\&\& (t->attempts_are_lost, 0)/; s/t->attempts_are_lost/t->retries/' fate/again
 
+# --- shared values, names, lists
+mutant visit-unseen arena/visit.c '/^bool brood__visited/,/^}/ s/== id\) return true;/== id) continue;/' value/add-stalled
+mutant visit-never-ends arena/visit.c '/^void brood__visit_forget/,/^}/ s/atomic_store\(&m->visits\[c\], 0\)/(void)c/' value/add
+mutant visit-after-the-look arena/visit.c '/^void \*brood__visit_begin/,/^}/ s/if \(brood__slot_is\(slot, id\)\) return slot;/return slot;/' \
+    value/add-stalled
+mutant value-lock-nobodys shared/shared.c 's/^ *atomic_store\(&s->lock, lock.id\);//; s/(brood__slot_give\(TABLE_LOCK, lock.id, OWNER_FAMILY\);)/\1 atomic_store(\&s->lock, lock.id);/' \
+    value/new
+mutant value-lock-forgotten-first shared/shared.c \
+    's/uint64_t lock = atomic_load\(&s->lock\); \/\*.*$/uint64_t lock = atomic_exchange(\&s->lock, 0);/' value/free-two-asleep
+mutant value-lock-end-unsaid shared/shared.c 's/return locks \? brood__lock_repair\(dead\) : true;/return true;/' value/repair value/free-two-asleep
+mutant scope-end-unseen shared/shared.c '/^int brood__shared_make/,/^}/ s/brood__shared_free\(plan->what, made\);/;/' scope/make
+mutant scope-not-repaired shared/shared.c 's/&& scope && !brood__slot_find\(TABLE_SCOPE, scope\)\)/\&\& 0)/' scope/end
+mutant list-set-in-place shared/slots.c 's/half\[!\(turn & 1\)\]/half[turn \& 1]/' list/set
+mutant list-set-unannounced shared/slots.c 's/void \*announced = brood__os_announce\(&list->latch\);/void *announced = brood__os_announce(NULL);/' list/set
+mutant list-get-believes shared/slots.c 's/if \(atomic_load_explicit\(&slot->turn, memory_order_relaxed\) == turn\) return error;/return error;/' \
+    list/get-stalled
+mutant name-before-record shared/names.c \
+    's/^ *atomic_store\(&s->tracked, 1u\);//; s/if \(error == 0\) error = (brood__os_named_link\(fd, name\);)/if (error == 0) error = \1 if (error == 0) atomic_store(\&s->tracked, 1u);/' \
+    shm/create
+mutant name-without-record shared/names.c '/^int brood__named_give/,/^}/ s/error = brood__ledger_write\(index, s\);/error = 0;/' shm/create-and-end
+mutant name-of-the-dead-kept shared/names.c '/^bool brood__named_repair/,/^}/ s/int error = settle\(.*$/int error = 0;/' shm/create shm/repair
+mutant name-in-use-removed os/linux/named.c 's/if \(error == 0 && unused\) error = brood__os_named_lock\(fd, true\);//' shm/create shm/end-in-use
+mutant name-forgotten-first shared/names.c \
+    '/^int brood__named_unlink/,/^}/ s/error = brood__os_named_remove\(copy.name, &copy.is, false\);/atomic_store(\&s->tracked, 0u); brood__ledger_write(HANDLE_INDEX(id), NULL); error = brood__os_named_remove(copy.name, \&copy.is, false);/' \
+    shm/unlink
+
 wait
 failed=$(find "$work" -name '*.lives' | wc -l)
 echo "mutants: $tried points, $failed failures"

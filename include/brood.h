@@ -21,6 +21,7 @@
 #include <brood/semaphore.h>
 #include <brood/shareable_list.h>
 #include <brood/shm.h>
+#include <brood/stream.h>
 #include <brood/task.h>
 #include <brood/token.h>
 #include <brood/value.h>

@@ -3,7 +3,11 @@
  * pool.h - workers that run task functions, one of which may crash.
  *
  * A worker that dies costs the one task it was in; that task resolves as BROOD_ELOST with the signal, the worker is
- * replaced, and the rest goes on.  A pool's handle works in every member: a task may submit to its own pool.
+ * replaced, and the rest goes on.  A pool's handle works in every member: a task may submit to its own pool, and wait
+ * for the answer.  While a task waits for an answer of a pool, its own or another, a further worker stands in for its
+ * own, as long as there is work for it, so that always so many work as the pool has workers; at most max_compensating
+ * of them, and where those wait too, all for ever and for answers of their own pool that nobody is left to give, the
+ * last one's wait is BROOD_EDEADLK.  Waits for other things (queues, locks, events) are not noticed.
  *
  * Workers ignore SIGINT, SIGQUIT and SIGHUP, which are for the program, and whatever else it ignores when it makes the
  * pool; they are stopped and continued together with it.  A call that waits goes on after a signal handler; the handler
@@ -25,6 +29,15 @@ typedef struct brood_future {
     uint64_t pool, serial;
 } brood_future;
 
+/* A map that is under way. */
+typedef struct brood_map {
+    uint64_t pool, serial;
+} brood_map;
+
+/* What brood_pool_dispatch calls for a task or a map that has its answer; context as it was given. */
+typedef void brood_callback_fn(void *context, brood_future future);
+typedef void brood_map_callback_fn(void *context, brood_map map);
+
 /* Zero means default everywhere. */
 typedef struct brood_pool_options {
     const char *name; /* at most 20 bytes; default "pool" */
@@ -43,6 +56,8 @@ typedef struct brood_pool_options {
     bool keep_stderr; /* what a worker writes to its standard error comes out after each run of a task or chunk, and the
                          end of what it wrote in a run that ended it is in brood_crash, and nowhere else; all of it lies
                          in memory until then */
+    unsigned max_compensating; /* workers started besides, at most, while as many wait in a task; default 64 */
+    uint64_t seed;             /* of brood_task_seed; any number, 0 too */
 } brood_pool_options;
 
 /* Further wishes for a task; zero means none. */
@@ -52,6 +67,10 @@ typedef struct brood_submit_options {
     unsigned retries;  /* how often it may run again after a run that ended with its worker: for a task that may be run
                           more than once; at most 200 */
     int backoff;       /* ms before the first further run, doubled with each; default 10 */
+    unsigned priority; /* 0 to 7: of what is queued the highest is run first, and before items of maps if it is not 0;
+                          within one about in the order of submission */
+    brood_callback_fn *callback; /* called by brood_pool_dispatch when the task has its answer; NULL: nothing is */
+    void *context;               /* given to it */
 } brood_submit_options;
 
 /* Why a task ended as it did, finer than the code. */
@@ -136,6 +155,9 @@ typedef struct brood_map_options {
     brood_report *report;
     brood_crash *crash; /* filled for one of the lost items, if some left a record; else its pid is 0 */
     int *codes; /* n ints: what became of each item: 0, BROOD_ELOST, BROOD_EFAILED, BROOD_EOOM, BROOD_ECANCELED */
+    brood_map_callback_fn *callback; /* of an asynchronous map: called by brood_pool_dispatch when all is decided; it
+                                        may call brood_map_wait, or another does later */
+    void *context;                   /* given to it */
 } brood_map_options;
 
 /* Further wishes for an apply; zero means default. */
@@ -176,13 +198,9 @@ BROOD_API int brood_pool_new(brood_pool *pool, const brood_pool_options *options
 BROOD_API int brood_pool_map_task(brood_pool pool, const brood_task *task, const void *in, void *out, size_t n,
                                   const brood_map_options *options);
 
-/* A map that is under way.  The arrays must stay until brood_map_wait has answered 0 or an error other than timeout. */
-typedef struct brood_map {
-    uint64_t pool, serial;
-} brood_map;
-
 /*
- * As brood_pool_map, but at once; brood_map_wait waits for it, copies out, and frees it: by the process that began it.
+ * As brood_pool_map, but at once; the arrays must stay until brood_map_wait has answered 0 or an error other than
+ * timeout.  brood_map_wait waits for it, copies out, and frees it: by the process that began it.
  * Of the options report, crash and codes are filled by brood_map_wait, and have to stay until then as the arrays; a
  * timeout is BROOD_EINVAL, for time is brood_map_wait's to give.
  */
@@ -201,8 +219,24 @@ BROOD_API int brood_pool_map_async_task(brood_pool pool, brood_map *map, const b
  */
 BROOD_API int brood_map_wait(brood_map map, int timeout, brood_report *report);
 
+/*
+ * How far it is: *decided (may be NULL) of its items have an outcome.  1: all, so brood_map_wait has its answer; 0: not
+ * yet.  By the process that began it.  BROOD_ESTALE, BROOD_ENOTMEMBER, and the errors of workers that can't start.
+ */
+BROOD_API int brood_map_progress(brood_map map, size_t *decided);
+
+/*
+ * Have it end: items that have not begun never will; those that run are told (brood_task_stopping), and what they answer
+ * counts.  brood_map_wait is BROOD_ECANCELED then, with report and codes, once those have ended.  By the process that
+ * began it.  0; 1: all is decided already; BROOD_ESTALE, BROOD_ENOTMEMBER.
+ */
+BROOD_API int brood_map_cancel(brood_map map);
+
 /* A task of several parameters over an array of its arguments (struct <task>_args): the map of Python's starmap. */
 #define brood_pool_starmap brood_pool_map
+#define brood_pool_starmap_with brood_pool_map_with
+#define brood_pool_starmap_async brood_pool_map_async
+#define brood_pool_starmap_async_with brood_pool_map_async_with
 
 /*
  * Hand one call of task to the pool.  0: *future is the caller's until brood_future_free.  BROOD_EAGAIN: max_pending
@@ -221,6 +255,7 @@ BROOD_API int brood_pool_submit_task(brood_pool pool, brood_future *future, cons
  * As brood_pool_submit, with wishes: brood_pool_submit_with(pool, &future, task, &arg, .deadline = 100).  The deadlines
  * are of one run, from when a worker begins it.  At the deadline the worker is killed, and replaced; a task that ends
  * at that moment has its result, or is BROOD_EDEADLINE, and the kill never hits another task.  BROOD_EINVAL besides.
+ * With a callback future may be NULL: then it is freed when the callback has returned.  BROOD_ENOMEM besides.
  */
 #define brood_pool_submit_with(pool, future, task, arg, ...)                             \
     brood_pool_submit_task_with(pool, future, BROOD_TASK_OF(task), BROOD__IN(task, arg), \
@@ -257,6 +292,15 @@ BROOD_API int brood_future_bytes(brood_future future, brood_bytes *result, int t
 
 /* 1: it has an answer, 0: not yet; BROOD_ESTALE. */
 BROOD_API int brood_future_done(brood_future future);
+
+/* What is being done with a task, at this moment: one of these, or BROOD_ESTALE, BROOD_ENOTMEMBER. */
+typedef enum brood_task_state {
+    BROOD_TASK_QUEUED,  /* accepted, and begun by nobody */
+    BROOD_TASK_RUNNING, /* a worker is in it */
+    BROOD_TASK_AGAIN,   /* its worker died in it, and it waits to run once more (retries) */
+    BROOD_TASK_DONE     /* it has an answer */
+} brood_task_state;
+BROOD_API int brood_future_state(brood_future future);
 
 /*
  * Have it end.  One that is queued, or waits to run again, is BROOD_ECANCELED at once; one that runs is told
@@ -308,8 +352,47 @@ BROOD_API int brood_pool_join(brood_pool pool, int timeout);
 /* Terminate, join, and free. */
 BROOD_API int brood_pool_free(brood_pool pool);
 
-/* The pids of the workers that are alive: at most capacity are written; the answer is how many there are. */
-BROOD_API int brood_pool_workers(brood_pool pool, pid_t *pids, size_t capacity);
+typedef enum brood_worker_state {
+    BROOD_WORKER_STARTING, /* its initializer has not ended */
+    BROOD_WORKER_IDLE,     /* it has no work */
+    BROOD_WORKER_BUSY,     /* in a task, or in items of a map */
+    BROOD_WORKER_WAITING   /* in a task that waits for an answer of a pool */
+} brood_worker_state;
+
+/* A worker at the moment of the look. */
+typedef struct brood_worker {
+    pid_t pid;
+    unsigned id; /* its brood_worker_id */
+    brood_worker_state state;
+    uint64_t task;  /* brood_future.serial of the task it is in; 0: none, or a map's */
+    char name[64];  /* of that task's function; "": not known here, or none */
+    uint64_t items; /* that it has run, as far as it has said: it does between tasks and chunks */
+} brood_worker;
+
+/*
+ * The workers that are alive: at most capacity are written (workers may be NULL if it is 0); the answer is how many
+ * there are.  Each worker is looked at for itself, so they need not be of one moment.  BROOD_ESTALE, BROOD_ENOTMEMBER.
+ */
+BROOD_API int brood_pool_workers(brood_pool pool, brood_worker *workers, size_t capacity);
+
+/*
+ * In a worker: the number of its seat in the pool, from 0 on.  The worker that replaces it has the same, and no two that
+ * live have one; those that only stand in for others that wait have numbers of `workers` and more.  BROOD_EINVAL: the
+ * process is no worker; BROOD_ENOTMEMBER.  Async-signal-safe.
+ */
+BROOD_API int brood_worker_id(void);
+
+/*
+ * Call the callbacks of this process's tasks and maps in this pool that have their answers, here, one after the other;
+ * if none has, wait for one: timeout in ms.  Those found in one look come in the order of submission.  In a callback
+ * all calls are allowed, this one too.
+ * How many were called; 0: no callback is to be called any more.  BROOD_EAGAIN (timeout 0), BROOD_ETIMEDOUT: none yet; the
+ * pool's descriptor is quiet then until there may be (brood_pool_fd).  BROOD_ESTALE, BROOD_ECLOSED: the pool has gone, and
+ * its callbacks are forgotten, as brood_pool_free does: to see those of open tasks, dispatch after brood_pool_terminate
+ * and brood_pool_join.  BROOD_EINVAL, BROOD_ENOTMEMBER, and the errors of workers that can't start.
+ * Thread-safe; not async-signal-safe.
+ */
+BROOD_API int brood_pool_dispatch(brood_pool pool, int timeout);
 
 /*
  * A descriptor of this process for this pool, made at the first call, the same afterwards; it belongs to the library

@@ -74,6 +74,14 @@ BROOD_API void *brood_alloc(size_t size);
  */
 BROOD_API int brood_task_stopping(void);
 
+/*
+ * Inside a task of a pool: a number for this call alone, from which to seed a generator of random numbers.  It depends
+ * on the pool's option `seed`, on which of the pool's submits, maps and streams this is, counted from its making, and on
+ * the item's place in that; so it is the same in each run of the program that calls the pool in the same order, whichever
+ * worker runs the task, and however often.  0 anywhere else.  Async-signal-safe.
+ */
+BROOD_API uint64_t brood_task_seed(void);
+
 BROOD_END
 
 /* ------------------------------------------------------------------ the macro, its pieces are not for direct use */

@@ -8,6 +8,7 @@
 #define BROOD_CALL_CALL_H
 
 #include <brood/task.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,8 +23,12 @@ struct call {
     int64_t stop_at;
     bool (*unwanted)(const void *of);
     const void *of;
+    uint64_t seed;                /* of the first item, see seed.h; 0: it has none */
+    const _Atomic uint64_t *item; /* 1 + the number of the present one; NULL: there is one alone */
 };
 
+/* Whether this thread is inside a call. */
+bool brood__call_running(void);
 /* Become this thread's current call; all of *call is set. */
 void brood__call_begin(struct call *call);
 /* Free what it allocated and ready it for another run (a map's next item). */

@@ -8,6 +8,7 @@
  */
 #include "call/call.h"
 
+#include "call/seed.h"
 #include "os/os.h"
 
 #include <stdarg.h>
@@ -59,6 +60,18 @@ void brood_fail(int code, const char *format, ...)
     int length = vsnprintf(current->text, sizeof current->text, format, args);
     va_end(args);
     if (length < 0) current->text[0] = '\0';
+}
+
+bool brood__call_running(void)
+{
+    return current != NULL;
+}
+
+uint64_t brood_task_seed(void)
+{
+    if (!current || !current->seed) return 0;
+    uint64_t item = current->item ? atomic_load_explicit(current->item, memory_order_relaxed) - 1 : 0;
+    return seed_given(seed_after(current->seed, item));
 }
 
 int brood_task_stopping(void)

@@ -69,8 +69,10 @@ static void lose(struct pool_shm *pool, uint64_t pool_id, struct task_shm *t, ui
     t->status = death->status;
     t->pid = death->pid;
     t->usage = death->usage;
-    t->seat = death->seat;
+    t->seat = (uint16_t)death->seat;
     t->worker = death->worker;
+    uint32_t running = atomic_load_explicit(&t->running, memory_order_relaxed);
+    t->ran = running && running <= t->items ? running - 1 : 0;
     if (task_swap(t, &seen, TASK_WORD(TASK_SERIAL(seen), TASK_DONE, TASK_ATTEMPT(seen), 0)))
         brood__pool_answer(pool, pool_id, &t->bell);
     else if (TASK_STATE(seen) == TASK_ORPHAN || TASK_STATE(seen) == TASK_DOOMED)
@@ -104,6 +106,12 @@ static bool repair_submitter(struct task_shm *t, uint64_t seen)
     }
 }
 
+/* A hint for the priority that the slot has at this moment; if it is another's by now, that one sets its own. */
+static void hint(struct pool_shm *pool, uint32_t slot)
+{
+    task_hint(pool, slot, brood__pool_task(pool, slot)->priority % PRIORITIES);
+}
+
 void brood__task_repair(struct pool_shm *pool, uint64_t pool_id, uint32_t dead)
 {
     struct death death;
@@ -123,7 +131,7 @@ void brood__task_hint_all(struct pool_shm *pool)
 {
     uint32_t slots = atomic_load_explicit(&pool->slots, memory_order_acquire);
     for (uint32_t i = 0; i < slots; i++)
-        if (TASK_STATE(atomic_load(&brood__pool_task(pool, i)->word)) == TASK_QUEUED) task_hint(pool, i);
+        if (TASK_STATE(atomic_load(&brood__pool_task(pool, i)->word)) == TASK_QUEUED) hint(pool, i);
 }
 
 void brood__task_cancel_all(struct pool_shm *pool, uint64_t pool_id, enum brood_reason reason)
@@ -151,7 +159,8 @@ int64_t brood__task_deadlines(struct pool_shm *pool, int64_t now, void (*kill)(u
 {
     int64_t next = OS_NEVER, least = (int64_t)atomic_load(&pool->least_deadline) * 1000000;
     if (least == 0) return OS_NEVER;
-    for (uint32_t i = 0; i < pool->workers; i++) {
+    uint32_t seats = atomic_load(&pool->seats);
+    for (uint32_t i = 0; i < seats && i < pool->seat_room; i++) {
         uint32_t member = atomic_load(&brood__pool_seat(pool, i)->member);
         struct task_shm *t;
         uint64_t word = member ? run_by(pool, member, &t) : 0;
@@ -185,7 +194,7 @@ int64_t brood__task_requeue(struct pool_shm *pool, int64_t now, bool *some)
         if (due > now) {
             if (due < next) next = due;
         } else if (task_step(t, word, TASK_QUEUED, 0)) {
-            task_hint(pool, i);
+            hint(pool, i);
             *some = true;
         }
     }

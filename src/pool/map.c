@@ -3,22 +3,20 @@
  * map.c - maps: a job with chunks, the caller's side and the worker's; the protocol is in pool/pool.h.
  * Thread-safe; not async-signal-safe.
  */
+#include "pool/map.h"
 #include "call/buffer.h"
 #include "call/call.h"
 #include "call/error.h"
 #include "pool/crash.h"
-#include "pool/pool.h"
+#include "pool/dispatch.h"
+#include "pool/nest.h"
+#include "pool/series.h"
 #include "pool/tail.h"
 #include "sync/bell.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-
-#define JOB_WORD(serial, state, owner) TASK_WORD(serial, state, 0, owner)
-#define JOB_SERIAL(word) TASK_SERIAL(word)
-#define JOB_STATE(word) ((enum job_state)((word) >> 24 & 0xff))
-#define JOB_OWNER(word) TASK_OWNER(word)
 
 static struct chunk_shm *chunk_at(const struct job_shm *job, uint32_t index)
 {
@@ -75,7 +73,7 @@ static bool all_done(struct job_shm *job)
     while (i < job->chunk_count &&
            CHUNK_STATE(atomic_load_explicit(&chunk_at(job, i)->word, memory_order_acquire)) == CHUNK_DONE)
         i++;
-    if (i != first) atomic_store_explicit(&job->done, i, memory_order_release);
+    while (first < i && !atomic_compare_exchange_weak(&job->done, &first, i)) {} /* never less: see nest.c */
     return i == job->chunk_count;
 }
 
@@ -176,6 +174,7 @@ static int fill(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, co
     int error = brood__function_ref(task, &job->function);
     if (error < 0) return error;
     job->n = n;
+    job->seed = next_seed(pool, pool_id);
     job->arg_size = task->arg_size;
     job->result_size = task->result_size;
     job->chunk_count = count_chunks(n, pool->workers, o->chunk);
@@ -279,10 +278,18 @@ static int finished(struct pool_shm *pool, struct job_shm *job)
     return 0;
 }
 
+static uint32_t index_of(const struct pool_shm *pool, const struct job_shm *job)
+{
+    return (uint32_t)(job - brood__pool_job(pool, 0));
+}
+
 static int wait_for(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, int timeout)
 {
     int64_t deadline = brood__os_deadline(timeout);
     void *announced = brood__os_announce(&job->bell);
+    uint64_t what = WAITS_ELSEWHERE;
+    if (deadline == OS_NEVER) what = WAITS_FOR_MAP(index_of(pool, job), JOB_SERIAL(atomic_load(&job->word)));
+    struct nest nest = {0};
     bool late = timeout == 0;
     int result;
     for (unsigned n = 0;;) {
@@ -296,11 +303,14 @@ static int wait_for(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job
         /* Armed before the look, whose loads are but acquire: pairs with the fence in brood__pool_answer. */
         atomic_thread_fence(memory_order_seq_cst);
         result = finished(pool, job);
+        if (result == 0) result = brood__nest_wait(&nest, pool_id, what);
         if (result != 0) break;
         late = brood__sleep(&job->bell, OS_WAITERS, deadline, pool_id) < 0;
     }
+    brood__nest_end(&nest);
     brood__os_announce(announced);
     if (result == 0) brood__look_up();
+    if (result == BROOD_EDEADLK) brood__fail_with(result, "all workers that there may be wait for tasks of their pool");
     return result == 0 ? brood__not_now(timeout) : result < 0 ? result : 0;
 }
 
@@ -333,6 +343,8 @@ static void tell_crash(const struct pool_shm *pool, const struct job_shm *job, b
     brood__crash_name(record, crash);
     brood__tail_read(pool, record->worker_id, crash);
 }
+
+static int64_t cancel_job(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, uint32_t quota);
 
 static int answer_of(struct pool_shm *pool, const struct job_shm *job, const struct arrays *a, brood_report *report)
 {
@@ -390,6 +402,8 @@ int brood_pool_map_task(brood_pool pool, const brood_task *task, const void *in,
     const brood_map_options *o = options ? options : &no_options;
     int error = brood__enter_for(o->timeout);
     if (error == 0) error = check(task, in, out, n);
+    if (error == 0 && o->callback)
+        error = brood__fail_with(BROOD_EINVAL, "a callback is of a map that is begun: see brood_pool_map_async");
     if (error < 0) return error;
     struct pool_shm *p = brood__pool_find(pool.id, &error);
     if (!p) return error;
@@ -434,7 +448,10 @@ int brood_pool_map_async_task(brood_pool pool, brood_map *map, const brood_task 
     if (!p) return error;
     struct arrays a = {in, out, o->codes, n * task->arg_size, n * task->result_size};
     uint32_t index = 0;
+    struct callback *callback = o->callback ? brood__dispatch_prepare() : NULL;
+    if (o->callback && !callback) return BROOD_ENOMEM;
     error = begin(p, pool.id, task, &a, n, o, &index);
+    if (error < 0 && callback) brood__dispatch_map(callback, NULL, NULL);
     if (error < 0) return error;
     struct job_shm *job = brood__pool_job(p, index);
     struct kept kept = {(uintptr_t)in, (uintptr_t)out,       (uintptr_t)o->codes, a.in_bytes,
@@ -442,25 +459,81 @@ int brood_pool_map_async_task(brood_pool pool, brood_map *map, const brood_task 
     memcpy(job->more, &kept, sizeof kept);
     *map = (brood_map){pool.id, JOB_INSIDE(index, JOB_SERIAL(atomic_load(&job->word)))};
     atomic_store(&job->caller_inside, 0u);
+    if (callback) brood__dispatch_map(callback, map, o);
+    return 0;
+}
+
+/* The job of a map that this process has begun, and not waited for to its end. */
+static int find(brood_map map, struct pool_shm **pool, struct job_shm **job)
+{
+    int error = 0;
+    *pool = brood__pool_find(map.pool, &error);
+    if (!*pool) return error < 0 ? error : BROOD_ESTALE;
+    uint32_t index = (uint32_t)map.serial - 1, serial = (uint32_t)(map.serial >> 32);
+    if (index >= JOBS) return BROOD_ESTALE;
+    *job = brood__pool_job(*pool, index);
+    uint64_t seen = atomic_load(&(*job)->word);
+    if (JOB_SERIAL(seen) != serial || JOB_OWNER(seen) != brood__self->member) return BROOD_ESTALE;
+    return JOB_STATE(seen) == JOB_ACTIVE || JOB_STATE(seen) == JOB_CANCELLED ? 0 : BROOD_ESTALE;
+}
+
+int brood__map_answered(brood_map map)
+{
+    struct pool_shm *p = NULL;
+    struct job_shm *job = NULL;
+    int error = find(map, &p, &job);
+    return error < 0 || !job ? error : finished(p, job);
+}
+
+int brood_map_progress(brood_map map, size_t *decided)
+{
+    struct pool_shm *p = NULL;
+    struct job_shm *job = NULL;
+    int error = brood__enter();
+    if (error == 0) error = find(map, &p, &job);
+    if (error < 0 || !job) return error;
+    size_t n = 0;
+    uint64_t start = 0;
+    for (uint32_t i = 0; i < job->chunk_count; i++) {
+        struct chunk_shm *c = chunk_at(job, i);
+        uint64_t word = atomic_load(&c->word), next = c->record[CHUNK_RECORD(word)].next;
+        /* One that is under way says which item it is in; those before it are decided. */
+        uint64_t running = CHUNK_STATE(word) == CHUNK_RUNNING ? atomic_load(&c->running) : 0;
+        if (running > next && running <= c->end) next = running - 1;
+        n += next - start;
+        start = c->end;
+    }
+    if (decided) *decided = n;
+    return finished(p, job);
+}
+
+int brood_map_cancel(brood_map map)
+{
+    struct pool_shm *p = NULL;
+    struct job_shm *job = NULL;
+    int error = brood__enter();
+    if (error == 0) error = find(map, &p, &job);
+    if (error < 0 || !job) return error;
+    if (all_done(job)) return 1;
+    void *announced = brood__os_announce(&job->bell); /* the last chunk may be done by this */
+    cancel_job(p, map.pool, job, 0);
+    brood__os_announce(announced);
     return 0;
 }
 
 int brood_map_wait(brood_map map, int timeout, brood_report *report)
 {
+    struct pool_shm *p = NULL;
+    struct job_shm *job = NULL;
     int error = brood__enter_for(timeout);
-    if (error < 0) return error;
-    struct pool_shm *p = brood__pool_find(map.pool, &error);
-    if (!p) return error;
+    if (error == 0) error = find(map, &p, &job);
+    if (error < 0 || !job) return error;
     uint32_t index = (uint32_t)map.serial - 1, serial = (uint32_t)(map.serial >> 32);
-    if (index >= JOBS) return BROOD_ESTALE;
-    struct job_shm *job = brood__pool_job(p, index);
-    uint64_t seen = atomic_load(&job->word);
-    if (JOB_SERIAL(seen) != serial || JOB_OWNER(seen) != brood__self->member) return BROOD_ESTALE;
-    if (JOB_STATE(seen) != JOB_ACTIVE && JOB_STATE(seen) != JOB_CANCELLED) return BROOD_ESTALE;
+    uint64_t seen;
     error = wait_for(p, map.pool, job, timeout);
     if (error == BROOD_EAGAIN && atomic_load(&p->polled) && brood__bell_arm_for(map.pool, &job->asked))
         error = wait_for(p, map.pool, job, 0);
-    if (error == BROOD_EAGAIN || error == BROOD_ETIMEDOUT) return error;
+    if (error == BROOD_EAGAIN || error == BROOD_ETIMEDOUT || error == BROOD_EDEADLK) return error;
     seen = atomic_load(&job->word);
     if (JOB_SERIAL(seen) != serial) return BROOD_ESTALE; /* the pool was freed meanwhile */
     struct kept kept;
@@ -540,6 +613,8 @@ static uint64_t run_chunk(struct job_shm *job, struct chunk_shm *c, uint64_t wor
     brood__call_begin(&call);
     call.unwanted = is_unwanted;
     call.of = job;
+    call.seed = job->seed;
+    call.item = &c->running;
     for (; item < end; item++) {
         /* What a death finds: item has begun.  A plain store: the reader looks when we are dead. */
         atomic_store_explicit(&c->running, item + 1, memory_order_relaxed);
@@ -612,8 +687,6 @@ static int64_t has_undone(struct pool_shm *pool, uint64_t pool_id, struct job_sh
     (void)pool, (void)pool_id, (void)quota;
     return all_done(job) ? -1 : 1;
 }
-
-static int64_t cancel_job(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, uint32_t quota);
 
 /*
  * Do something with each active job, inside it by this seat, until one answers >= 0.  Cancelling goes to cancelled ones
@@ -692,6 +765,14 @@ bool brood__map_scrub_buffer(struct slot_shm *slot, uint32_t index)
         }
     }
     return true;
+}
+
+bool brood__map_active(const struct pool_shm *pool)
+{
+    uint32_t jobs = atomic_load(&((struct pool_shm *)(uintptr_t)pool)->jobs);
+    for (uint32_t i = 0; i < jobs && i < JOBS; i++)
+        if (JOB_STATE(atomic_load(&brood__pool_job(pool, i)->word)) == JOB_ACTIVE) return true;
+    return false;
 }
 
 bool brood__map_ready(struct pool_shm *pool, struct seat_shm *seat)

@@ -4,8 +4,12 @@
 
 #include "call/buffer.h"
 #include "call/error.h"
+#include "call/seed.h"
+#include "pool/dispatch.h"
+#include "pool/nest.h"
 #include "pool/supervise.h"
 #include "pool/tail.h"
+#include "pool/task.h"
 #include "sync/bell.h"
 
 #include <limits.h>
@@ -17,6 +21,7 @@
 #define MOST_WORKERS 4096u
 #define DEFAULT_PENDING 65536u
 #define DEFAULT_QUARANTINE 3
+#define DEFAULT_COMPENSATING 64u
 
 static struct pool_shm *at(uint32_t index)
 {
@@ -61,14 +66,14 @@ static char *segment(const struct pool_shm *pool, uint32_t k)
 struct task_shm *brood__pool_task(const struct pool_shm *pool, uint32_t slot)
 {
     uint32_t first, count, k = segment_of(slot, &first, &count);
-    return (struct task_shm *)(void *)(segment(pool, k) + count / 8) + (slot - first);
+    return (struct task_shm *)(void *)(segment(pool, k) + count / 8 * PRIORITIES) + (slot - first);
 }
 
-_Atomic uint64_t *brood__pool_bits(const struct pool_shm *pool, uint32_t slot, uint64_t *bit)
+_Atomic uint64_t *brood__pool_bits(const struct pool_shm *pool, uint32_t priority, uint32_t slot, uint64_t *bit)
 {
     uint32_t first, count, k = segment_of(slot, &first, &count);
     *bit = (uint64_t)1 << ((slot - first) % 64);
-    return (_Atomic uint64_t *)(void *)segment(pool, k) + (slot - first) / 64;
+    return (_Atomic uint64_t *)(void *)segment(pool, k) + priority * (count / 64) + (slot - first) / 64;
 }
 
 /* ---------------------------------------------------------------------------------------------------- attached memory */
@@ -98,19 +103,24 @@ void brood__pool_wake(struct pool_shm *pool, int n)
 {
     /* The work is committed before the look; pairs with the fence in rest() (worker.c). */
     atomic_thread_fence(memory_order_seq_cst);
-    if (!atomic_load_explicit(brood__monitor_asleep(&pool->idle), memory_order_relaxed)) return;
+    bool asleep = atomic_load_explicit(brood__monitor_asleep(&pool->idle), memory_order_relaxed);
+    uint32_t help = atomic_load_explicit(&pool->help, memory_order_relaxed);
+    void *announced;
+    if (__builtin_expect(!asleep && help != HELP_WANTED, 1)) return;
     if (brood__self->supervisor) { /* which takes no latch; its caller rings again if it must */
         brood__monitor_ring(&pool->idle);
         return;
     }
-    void *announced;
-    if (brood__monitor_enter(&pool->idle, &announced) >= 0) brood__monitor_leave(&pool->idle, announced, n, true);
+    if (asleep && brood__monitor_enter(&pool->idle, &announced) >= 0)
+        brood__monitor_leave(&pool->idle, announced, n, true);
+    if (help == HELP_WANTED) brood__nest_ask(pool);
 }
 
 void brood__pool_answer(struct pool_shm *pool, uint64_t pool_id, os_word *bell)
 {
     atomic_thread_fence(memory_order_seq_cst); /* answered before the look; pairs with the waiter's exchange */
     if (atomic_load_explicit(bell, memory_order_relaxed)) brood__os_futex_clear_and_wake(bell);
+    if (atomic_load_explicit(&pool->answers, memory_order_relaxed)) brood__os_futex_clear_and_wake(&pool->answers);
     if (atomic_load_explicit(&pool->polled, memory_order_relaxed)) brood__bell_ring(pool_id);
 }
 
@@ -149,7 +159,7 @@ void brood__pool_vacate(struct pool_shm *pool)
 /* All workers have left. */
 static bool seats_empty(const struct pool_shm *pool)
 {
-    for (uint32_t i = 0; i < pool->workers; i++)
+    for (uint32_t i = 0; i < pool->seat_room; i++)
         if (atomic_load(&brood__pool_seat(pool, i)->member)) return false;
     return true;
 }
@@ -159,6 +169,8 @@ static bool seats_empty(const struct pool_shm *pool)
 static int check(const brood_pool_options *o)
 {
     if (o->workers > MOST_WORKERS) return brood__fail_with(BROOD_EINVAL, "at most %u workers", MOST_WORKERS);
+    if (o->max_compensating > MOST_WORKERS)
+        return brood__fail_with(BROOD_EINVAL, "at most %u compensating workers", MOST_WORKERS);
     if ((unsigned)o->method > BROOD_START_FORKSERVER) return brood__fail_with(BROOD_EINVAL, "no such start method");
     if (o->initializer && o->initializer->magic != BROOD_TASK_MAGIC) return BROOD_ETASK;
     if (o->initializer && o->initializer->arg_size && !o->initializer_arg)
@@ -211,21 +223,24 @@ static int describe(struct pool_shm *pool, uint64_t pool_id, const brood_pool_op
     return error;
 }
 
-/* A body with room for the seats; one that is large enough is kept from the pool that had this slot before. */
-static int furnish(struct pool_shm *pool, uint32_t index, uint32_t workers)
+/* A body with room for these seats; one that is large enough is kept from the pool that had this slot before. */
+static int furnish(struct pool_shm *pool, uint32_t index, uint32_t workers, uint32_t more)
 {
-    if (!brood__pool_furnished(pool) || pool->seat_room < workers) {
+    uint32_t room = workers + more;
+    if (!brood__pool_furnished(pool) || pool->seat_room < room) {
         *(volatile uint32_t *)&pool->seat_room = 0;
         brood__pages_free(TABLE_POOL, index);
-        int error = brood__pages_allocate(TABLE_POOL, index,
-                                          (workers + 1) * sizeof(struct seat_shm) + JOBS * sizeof(struct job_shm));
+        size_t size = (room + 1) * sizeof(struct seat_shm) + JOBS * sizeof(struct job_shm);
+        int error = brood__pages_allocate(TABLE_POOL, index, size);
         if (error < 0) return error;
-        memset(brood__at(pool->slot.body), 0, (workers + 1) * sizeof(struct seat_shm) + JOBS * sizeof(struct job_shm));
+        memset(brood__at(pool->slot.body), 0, size);
         atomic_signal_fence(memory_order_seq_cst); /* if we die before this, nobody believes the body */
-        *(volatile uint32_t *)&pool->seat_room = workers;
+        *(volatile uint32_t *)&pool->seat_room = room;
     }
     for (uint32_t i = 0; i <= pool->seat_room; i++) memset(brood__pool_seat(pool, i), 0, sizeof(struct seat_shm));
     pool->workers = workers;
+    pool->most_seats = room;
+    atomic_store(&pool->seats, workers);
     return 0;
 }
 
@@ -245,6 +260,10 @@ static void reset(struct pool_shm *pool, const brood_pool_options *o)
     pool->max_memory = o->max_memory_per_child;
     pool->exit_hook = 0;
     pool->quarantine = o->quarantine ? o->quarantine : DEFAULT_QUARANTINE;
+    pool->seed = seed_of_pool(o->seed);
+    atomic_store(&pool->series, 0);
+    atomic_store(&pool->help, HELP_NONE);
+    atomic_store(&pool->urgent, 0u);
     atomic_store(&pool->least_deadline, 0u);
     atomic_store(&pool->wait_at, OS_NEVER);
     pool->template_member = 0;
@@ -297,8 +316,9 @@ int brood_pool_new(brood_pool *pool, const brood_pool_options *options)
     int channel = -1;
     reset(p, o);
     error = o->exit_hook ? brood__function_ref(o->exit_hook, &p->exit_hook) : 0;
-    if (error == 0) error = furnish(p, index, o->workers ? o->workers : brood_cpu_count());
-    if (error == 0 && o->keep_stderr) error = brood__tail_furnish(p, id, p->workers);
+    uint32_t more = o->max_compensating ? o->max_compensating : DEFAULT_COMPENSATING;
+    if (error == 0) error = furnish(p, index, o->workers ? o->workers : brood_cpu_count(), more);
+    if (error == 0 && o->keep_stderr) error = brood__tail_furnish(p, id, p->most_seats);
     if (error == 0) error = describe(p, id, o, &preparation, &object, directory);
     if (error == 0 && p->method == BROOD_START_FORK)
         error = brood__template_new(id, &preparation, &object, &p->template_member, &channel);
@@ -365,6 +385,8 @@ int brood_pool_join(brood_pool pool, int timeout)
     if (!p) return error;
     if (atomic_load(&p->state) == POOL_OPEN)
         return brood__fail_with(BROOD_EINVAL, "close or terminate the pool before join");
+    if (timeout != 0 && brood__me()->role == ROLE_WORKER && brood__me()->pool == pool.id)
+        return brood__fail_with(BROOD_EDEADLK, "a worker waits for itself to leave");
     int64_t deadline = brood__os_deadline(timeout);
     void *announced = brood__os_announce(&p->gone);
     bool late = timeout == 0;
@@ -392,24 +414,62 @@ int brood_pool_free(brood_pool pool)
     struct pool_shm *p = at(HANDLE_INDEX(pool.id));
     if (p->template_member) brood_process_free((brood_process){p->template_member});
     brood__bell_close(pool.id);
+    brood__dispatch_forget(pool.id);
     brood__pool_vacate(p);
     return 0;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- looking */
 
-int brood_pool_workers(brood_pool pool, pid_t *pids, size_t capacity)
+/* The name of what it runs, as far as that is this program's too. */
+static void name_task(struct pool_shm *pool, brood_worker *worker)
+{
+    uint32_t slot = FUTURE_SLOT(worker->task);
+    if (!worker->task || slot >= atomic_load(&pool->slots)) return;
+    struct task_shm *t = brood__pool_task(pool, slot);
+    function_ref function = t->function;
+    const brood_task *task;
+    /* If the slot is another's by now, this may be too. */
+    if (TASK_SERIAL(atomic_load(&t->word)) != FUTURE_SERIAL(worker->task)) return;
+    if (brood__function_find(function, &task) == 0) snprintf(worker->name, sizeof worker->name, "%s", task->name);
+    brood__say_nothing();
+}
+
+static void describe_worker(struct pool_shm *pool, uint32_t seat_number, const struct member_shm *m,
+                            brood_worker *worker)
+{
+    struct seat_shm *seat = brood__pool_seat(pool, seat_number);
+    uint32_t items = atomic_load(&seat->items);
+    *worker = (brood_worker){.pid = m->pid, .id = seat_number};
+    worker->task = atomic_load(&((struct member_shm *)(uintptr_t)m)->task);
+    worker->items = items == SEAT_STARTING ? 0 : items;
+    worker->state = items == SEAT_STARTING                            ? BROOD_WORKER_STARTING
+                    : atomic_load(&seat->waits)                       ? BROOD_WORKER_WAITING
+                    : worker->task || atomic_load(&seat->inside) != 0 ? BROOD_WORKER_BUSY
+                                                                      : BROOD_WORKER_IDLE;
+    name_task(pool, worker);
+}
+
+int brood_worker_id(void)
+{
+    int error = brood__enter();
+    if (error < 0) return error;
+    return brood__me()->role == ROLE_WORKER ? (int)brood__me()->seat : BROOD_EINVAL;
+}
+
+int brood_pool_workers(brood_pool pool, brood_worker *workers, size_t capacity)
 {
     int error = brood__enter();
     if (error < 0) return error;
     struct pool_shm *p = brood__pool_find(pool.id, &error);
     if (!p) return error;
     int n = 0;
-    for (uint32_t i = 0; i < p->workers; i++) {
+    uint32_t seats = atomic_load(&p->seats);
+    for (uint32_t i = 0; i < seats && i < p->seat_room; i++) {
         uint32_t member = atomic_load(&brood__pool_seat(p, i)->member);
         if (!member || brood__member_dead(member)) continue;
         if (SLOT_STATE(atomic_load(&brood__member_at(member)->slot.word)) != SLOT_LIVE) continue; /* on its way */
-        if ((size_t)n < capacity) pids[n] = brood__member_at(member)->pid;
+        if ((size_t)n < capacity) describe_worker(p, i, brood__member_at(member), &workers[n]);
         n++;
     }
     return n;

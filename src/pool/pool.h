@@ -21,8 +21,10 @@
 /*
  * A seat: one worker at a time.  member is written by the supervisor alone: the index of the worker's slot, 0: empty.
  * inside is the worker's: the job (its place and serial) whose memory it looks at; the memory of a job is not freed
- * while a seat names it.  If the worker dies the supervisor clears inside, then member.  One seat more than there are
- * workers is the supervisor's own, for its looks at jobs.
+ * while a seat names it.  If the worker dies the supervisor clears inside and waits, then member.  Behind the seats of
+ * the pool's workers there are some for those that stand in for workers that wait (nest.c); the last one of all is the
+ * supervisor's own, for its looks at jobs.
+ * waits is the worker's: what its task waits for, while it does (nest.c); 0: it does not.
  */
 struct seat_shm {
     _Atomic uint32_t member;
@@ -31,7 +33,8 @@ struct seat_shm {
     _Atomic uint32_t told;   /* the member that was sent SIGTERM; by the supervisor */
     uint32_t reserved_too;
     _Atomic uint64_t passed; /* by the worker, see tail.h */
-    uint64_t reserved[4];
+    _Atomic uint64_t waits;
+    uint64_t reserved[3];
 };
 _Static_assert(sizeof(struct seat_shm) == 64, "one cache line each");
 #define SEAT_STARTING UINT32_MAX
@@ -53,6 +56,11 @@ _Static_assert(sizeof(struct seat_shm) == 64, "one cache line each");
  * worker dies: RUNNING and KILLING→DONE with the outcome (or RUNNING→WAITING), ORPHAN and DOOMED→GARBAGE.  GARBAGE is
  * FREE with buffers to drop first.
  * bell: who waits for the answer sleeps on it (0 or OS_WAITERS).
+ *
+ * items != 0: not one call but a run of them (stream.c), and `arg` is so many arguments and then places for as many
+ * results.  The worker stores in `running` 1 + the number of each before it begins it, plainly, for whoever finds it
+ * dead; `ran`, written as the outcome is, says how many have a result: those before it.  An outcome that is none is that
+ * of the item `ran`, and those behind it have not begun.
  */
 enum task_state {
     TASK_FREE,
@@ -79,7 +87,8 @@ struct task_shm {
     _Atomic uint64_t word;
     os_word bell;
     uint32_t submitter; /* index of the member that holds the future */
-    uint64_t bell_space[2];
+    uint64_t seed;      /* of the first item, see seed.h */
+    uint64_t bell_space;
     struct os_robust_node *robust_previous;
     struct os_robust_node robust; /* 32 bytes behind bell */
     function_ref function;
@@ -104,11 +113,13 @@ struct task_shm {
     uint64_t crash;           /* handle of the buffer with the crash record, 0: none; by the worker's signal handler */
     struct os_usage usage;    /* of the worker that died */
     uint32_t backoff;         /* ms before the first further run */
-    uint32_t seat;            /* of the worker that died */
+    uint16_t seat;            /* of the worker that died */
+    uint8_t priority;         /* below PRIORITIES; 0: none */
+    uint8_t reserved;
     _Atomic uint32_t asked;   /* by the submitter, see brood__bell_arm_for */
-    uint32_t reserved;
-    uint64_t worker; /* handle of the one that died */
-    uint32_t reserved_too[2];
+    _Atomic uint32_t running; /* see items */
+    uint64_t worker;          /* handle of the one that died */
+    uint32_t items, ran;
 };
 _Static_assert(offsetof(struct task_shm, robust) == offsetof(struct task_shm, bell) + OS_ROBUST_NODE, "node");
 _Static_assert(sizeof(struct task_shm) == 384 && BROOD_FAIL_TEXT <= TASK_INLINE, "six cache lines");
@@ -117,7 +128,11 @@ _Static_assert(sizeof(struct task_shm) == 384 && BROOD_FAIL_TEXT <= TASK_INLINE,
  * Segments of task slots, each twice as large as all before it together from the second on, so a slot's number gives
  * its segment.  A segment begins with a bit for each slot: "may be QUEUED", a hint: set after the swap to QUEUED, taken
  * away by who finds otherwise; after a submitter's death the supervisor sets it for every QUEUED slot.
+ * There are as many such bits again for each priority; the task's own says which of them is set.  pool_shm.urgent has a
+ * bit for each priority but 0 that may have hints: set after the hint, taken away by who has found none, who then looks
+ * once more.  Between the two it may be missing though there is a hint: if a process dies here the supervisor sets it.
  */
+#define PRIORITIES 8u
 #define SEGMENT_FIRST 64u
 #define SEGMENTS 15u /* 64 << 14 = 1048576 slots */
 
@@ -154,7 +169,8 @@ struct job_shm {
     uint32_t chunk_count;
     _Atomic uint32_t hint;  /* chunks before it are not FREE */
     _Atomic uint64_t crash; /* handle of a crash record, 0: none; by the worker's handler, see crash.h */
-    uint64_t more[12];
+    uint64_t seed;          /* of the first item, see seed.h */
+    uint64_t more[11];
     _Atomic uint32_t caller_inside; /* 1: the caller is inside its call until it makes the word FREE or RETIRED */
     _Atomic uint32_t asked;         /* by the caller, see brood__bell_arm_for */
 };
@@ -197,7 +213,7 @@ enum pool_state { POOL_OPEN, POOL_CLOSED, POOL_STOPPING, POOL_TERMINATED };
 struct pool_shm {
     struct slot_shm slot; /* body: seats, then jobs; of any bytes while seat_room is 0 */
     char name[32];
-    uint32_t workers;   /* seats in use */
+    uint32_t workers;   /* so many are to work at a time */
     uint32_t seat_room; /* seats that the body has room for */
     uint32_t max_tasks_per_child;
     uint32_t max_pending;
@@ -219,10 +235,18 @@ struct pool_shm {
     _Atomic uint32_t least_deadline; /* ms: the shortest that any task had; 0: there was none */
     _Atomic int64_t wait_at;         /* when the next WAITING task is to be looked for; by the supervisor */
     _Atomic uint32_t finished;       /* 1: not OPEN, and all workers have left; by the supervisor */
-    uint64_t segment[SEGMENTS];      /* handles of buffers */
-    struct latch_shm idle;           /* a monitor: workers without work sleep here */
-    struct latch_shm gone;           /* only its word: who waits for the workers to leave; 0 or OS_WAITERS */
-    struct latch_shm latch;          /* guards the growth of segments */
+    uint32_t most_seats;             /* seats that may be filled, at most seat_room */
+    _Atomic uint32_t seats;          /* seats that were ever filled, at least `workers`; raised by the supervisor */
+    _Atomic uint32_t help;           /* enum help: whether more work needs more workers, for some wait (nest.c) */
+    uint64_t seed;                   /* see seed.h */
+    _Atomic uint64_t series;         /* the next number of a submit, map or stream, see series.h */
+    _Atomic uint32_t urgent;         /* bit p: tasks of priority p > 0 may be queued */
+    os_word answers;                 /* who waits for any answer of the pool; 0 or OS_WAITERS */
+    _Atomic uint32_t claim_urgent_at[PRIORITIES - 1]; /* as claim_at */
+    uint64_t segment[SEGMENTS];                       /* handles of buffers */
+    struct latch_shm idle;                            /* a monitor: workers without work sleep here */
+    struct latch_shm gone;  /* only its word: who waits for the workers to leave; 0 or OS_WAITERS */
+    struct latch_shm latch; /* guards the growth of segments */
     char broken_detail[160];
 };
 _Static_assert(sizeof(struct pool_shm) <= 1024, "its table");
@@ -247,8 +271,13 @@ static inline struct job_shm *brood__pool_job(const struct pool_shm *pool, uint3
     return (struct job_shm *)(void *)brood__pool_seat(pool, pool->seat_room + 1) + job;
 }
 struct task_shm *brood__pool_task(const struct pool_shm *pool, uint32_t slot);
-/* The word with the hint bit of a slot, and the bit. */
-_Atomic uint64_t *brood__pool_bits(const struct pool_shm *pool, uint32_t slot, uint64_t *bit);
+/* The word with the hint bit of a slot for this priority, and the bit. */
+_Atomic uint64_t *brood__pool_bits(const struct pool_shm *pool, uint32_t priority, uint32_t slot, uint64_t *bit);
+/* Bytes of a segment of so many slots. */
+static inline size_t brood__pool_segment_size(uint32_t count)
+{
+    return count / 8 * PRIORITIES + (size_t)count * sizeof(struct task_shm);
+}
 
 /* Tell idle workers that there is work for `n` more of them: after the commit that made it. */
 void brood__pool_wake(struct pool_shm *pool, int n);
@@ -258,19 +287,22 @@ uint64_t brood__pool_id(const struct pool_shm *pool);
 
 /* --------------------------------------------------------------------------------------------- the worker's side */
 
-/* Claim a queued task: its slot, or -1. */
-int64_t brood__task_claim(struct pool_shm *pool);
-/* Run it, and answer. */
-void brood__task_run(struct pool_shm *pool, uint64_t pool_id, uint32_t slot);
-/* Whether anything is queued or running. */
-/* Whether something is queued that brood__task_claim would find. */
+/* Claim a queued task: its slot, or -1.  urgent: one with a priority. */
+int64_t brood__task_claim(struct pool_shm *pool, bool urgent);
+/* Run it, at most `quota` items of it (0: no limit), and answer; how many items. */
+uint32_t brood__task_run(struct pool_shm *pool, uint64_t pool_id, uint32_t slot, uint32_t quota);
+/* Whether something is queued that brood__task_claim would find; how many things, or `most` if there are more. */
 bool brood__task_queued(const struct pool_shm *pool);
+uint32_t brood__task_queue_length(const struct pool_shm *pool, uint32_t most);
+/* Whether anything is queued or running. */
 bool brood__task_any(const struct pool_shm *pool);
 /* Run a chunk of some map, at most `quota` items (0: no limit); how many were run, or -1: there was no chunk. */
 int64_t brood__map_run(struct pool_shm *pool, uint64_t pool_id, struct seat_shm *seat, uint32_t quota);
 /* Whether a chunk is free; whether any item of any map is undecided.  seat: the caller's own, see inside. */
 bool brood__map_ready(struct pool_shm *pool, struct seat_shm *seat);
 bool brood__map_any(struct pool_shm *pool, struct seat_shm *seat);
+/* Whether some map is under way: a look at words alone. */
+bool brood__map_active(const struct pool_shm *pool);
 
 /* ---------------------------------------------------------------------------------------------- after a death */
 

@@ -17,7 +17,7 @@
 #include "call/buffer.h"
 #include "call/error.h"
 #include "call/log.h"
-#include "pool/pool.h"
+#include "pool/nest.h"
 #include "pool/tail.h"
 #include "sync/bell.h"
 
@@ -98,6 +98,7 @@ static bool ring(struct pool_shm *pool, uint64_t pool_id)
 {
     bool sure = brood__monitor_ring(&pool->idle);
     brood__os_futex_clear_and_wake(&pool->gone.word);
+    brood__os_futex_clear_and_wake(&pool->answers);
     for (uint32_t i = 0; brood__pool_furnished(pool) && i < JOBS; i++)
         brood__os_futex_clear_and_wake(&brood__pool_job(pool, i)->bell);
     uint32_t slots = atomic_load(&pool->slots);
@@ -330,6 +331,7 @@ static void ended(uint32_t dead)
     if (atomic_load(&seat->member) != dead) return;
     bool starting = atomic_load(&seat->items) == SEAT_STARTING;
     atomic_store(&seat->inside, 0);
+    atomic_store(&seat->waits, 0);
     atomic_store(&seat->member, 0);
     if (!pool) return;
     struct record *r = record_of(index, atomic_load(&pool->slot.word));
@@ -381,6 +383,7 @@ static bool clear_seat(struct pool_shm *pool, uint64_t pool_id, uint32_t i)
     enum slot_state state = SLOT_STATE(atomic_load(&m->slot.word));
     if ((state == SLOT_INIT || state == SLOT_LIVE) && m->pool == pool_id && m->seat == i) return false;
     atomic_store(&seat->inside, 0);
+    atomic_store(&seat->waits, 0);
     atomic_store(&seat->member, 0);
     return true;
 }
@@ -397,12 +400,24 @@ static int64_t keep_time(struct pool_shm *pool, uint64_t pool_id, struct record 
     return again < next ? again : next;
 }
 
-/* A pool that takes work, or has some left, has a worker in each seat.  When to try again. */
+/* One that stands in for a worker that waits; false: not now. */
+static bool start_another(struct pool_shm *pool, uint32_t seat, void *record)
+{
+    struct record *r = record;
+    if (r->start_at <= brood__os_now()) start_worker(pool, brood__pool_id(pool), seat, r);
+    return r->start_at <= brood__os_now();
+}
+
+/*
+ * A pool that takes work, or has some left, has a worker in each of its seats, and others for those that wait.  When to
+ * try again.
+ */
 static int64_t fill_seats(struct pool_shm *pool, uint64_t pool_id, struct record *r)
 {
     if (r->start_at > brood__os_now()) return r->start_at;
     for (uint32_t i = 0; i < pool->workers && r->start_at <= brood__os_now(); i++)
         if (!atomic_load(&brood__pool_seat(pool, i)->member)) start_worker(pool, pool_id, i, r);
+    brood__nest_manage(pool, start_another, r);
     return r->start_at > brood__os_now() ? r->start_at : OS_NEVER;
 }
 
@@ -447,19 +462,21 @@ static int64_t manage_pool(uint32_t index)
         end_workers(pool);
     else if (over && tell_workers(pool) && next > brood__os_now() + TELL_AGAIN_NS)
         next = brood__os_now() + TELL_AGAIN_NS; /* one may have begun something meanwhile */
-    for (uint32_t i = 0; i < pool->workers; i++) empty += clear_seat(pool, pool_id, i);
+    uint32_t seats = atomic_load(&pool->seats);
+    if (seats > pool->seat_room) seats = pool->seat_room;
+    for (uint32_t i = 0; i < seats; i++) empty += clear_seat(pool, pool_id, i);
     bool template = pool->template_member && brood__member_find(pool->template_member) &&
                     !brood__member_dead(HANDLE_INDEX(pool->template_member));
     bool work = !broken && state == POOL_CLOSED &&
                 (brood__map_any(pool, brood__pool_seat(pool, pool->seat_room)) || brood__task_any(pool));
-    if (state != POOL_OPEN && empty == pool->workers && !work) {
+    if (state != POOL_OPEN && empty == seats && !work) {
         if (template) end_template(pool);
         if (!template && !atomic_exchange(&pool->finished, 1)) ring(pool, pool_id);
     }
-    if ((state == POOL_TERMINATED || broken) &&
-        (empty < pool->workers || template)) /* who could not be killed at once */
+    if ((state == POOL_TERMINATED || broken) && (empty < seats || template)) /* who could not be killed at once */
         return brood__os_now() + KILL_AGAIN_NS;
-    if (over || (state == POOL_CLOSED && !work) || empty == 0 || !r->announced) return next;
+    if (over || (state == POOL_CLOSED && !work) || !r->announced) return next;
+    if (empty == 0 && atomic_load(&pool->help) == HELP_NONE) return next;
     if (atomic_load(&pool->finished)) return next; /* what looks like work is a submit that withdraws */
     int64_t again = fill_seats(pool, pool_id, r);
     return again < next ? again : next;

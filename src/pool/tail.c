@@ -56,7 +56,7 @@ static struct tail_shm *place_of(const struct pool_shm *pool, uint32_t seat)
 
 void brood__tail_read(const struct pool_shm *pool, uint64_t worker, brood_crash *crash)
 {
-    uint32_t seats = pool->workers;
+    uint32_t seats = pool->most_seats;
     for (uint32_t i = 0; worker && i < seats; i++) {
         struct tail_shm *t = place_of(pool, i);
         if (!t || atomic_load_explicit(&t->whose, memory_order_acquire) != worker) continue; /* pairs with its store */
@@ -109,7 +109,7 @@ void brood__tail_keep(struct pool_shm *pool, uint32_t dead)
 {
     if (dead >= kept_count || kept[dead].fd <= 0) return;
     struct member_shm *m = brood__member_at(dead);
-    struct tail_shm *t = m->seat < pool->workers ? place_of(pool, m->seat) : NULL;
+    struct tail_shm *t = m->seat < pool->most_seats ? place_of(pool, m->seat) : NULL;
     if (!t || SLOT_GENERATION(atomic_load(&m->slot.word)) != kept[dead].generation) return;
     atomic_store(&t->whose, 0);
     atomic_thread_fence(memory_order_release); /* 0 before the text; pairs with the fence in brood__tail_read */

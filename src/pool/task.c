@@ -9,6 +9,9 @@
 #include "call/call.h"
 #include "call/error.h"
 #include "pool/crash.h"
+#include "pool/dispatch.h"
+#include "pool/nest.h"
+#include "pool/series.h"
 #include "process/supervisor.h"
 #include "sync/bell.h"
 
@@ -16,6 +19,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+
+_Thread_local struct series brood__series;
+unsigned brood__series_block = 64;
 
 #define DEFAULT_BACKOFF 10u /* ms */
 #define A_SECOND 1000u
@@ -54,9 +60,9 @@ static int grow(struct pool_shm *pool, uint64_t pool_id, uint32_t slots)
         if (!pool->segment[k]) {
             brood_buffer buffer;
             void *memory;
-            error = brood_buffer_new(&buffer, count / 8 + (size_t)count * sizeof(struct task_shm), &memory);
+            error = brood_buffer_new(&buffer, brood__pool_segment_size(count), &memory);
             if (error == 0) {
-                memset(memory, 0, count / 8 + (size_t)count * sizeof(struct task_shm));
+                memset(memory, 0, brood__pool_segment_size(count));
                 brood__pool_attach(&pool->segment[k], pool_id, buffer.id);
             }
         }
@@ -101,15 +107,23 @@ static int allocate(struct pool_shm *pool, uint64_t pool_id, uint32_t *slot)
     }
 }
 
-static int fill(struct task_shm *t, uint64_t pool_id, const brood_task *task, const void *arg,
-                const brood_submit_options *o)
+static int fill(struct task_shm *t, struct pool_shm *pool, uint64_t pool_id, const struct submission *s)
 {
-    const void *bytes = arg;
-    t->arg_size = task->arg_size;
+    const brood_task *task = s->task;
+    const brood_submit_options *o = s->options;
+    const void *bytes = s->arg;
+    uint64_t given = task->arg_size;
     if (task->flags & BROOD_TASK_ARG_BYTES) {
-        bytes = ((const brood_bytes *)arg)->data;
-        t->arg_size = ((const brood_bytes *)arg)->size;
+        bytes = ((const brood_bytes *)s->arg)->data;
+        given = ((const brood_bytes *)s->arg)->size;
     }
+    if (s->items) given *= s->items;
+    t->arg_size = given + s->items * task->result_size;
+    t->items = s->items;
+    t->ran = 0;
+    atomic_store_explicit(&t->running, 0u, memory_order_relaxed);
+    t->seed = s->seed ? s->seed : next_seed(pool, pool_id);
+    t->priority = (uint8_t)o->priority;
     t->submitter = brood__self->member;
     t->result_size = 0;
     t->code = t->fail = t->signal = t->status = t->pid = 0;
@@ -122,14 +136,14 @@ static int fill(struct task_shm *t, uint64_t pool_id, const brood_task *task, co
     atomic_store_explicit(&t->crashed, 0, memory_order_relaxed);
     if (o->retries) t->backoff = o->backoff ? (uint32_t)o->backoff : DEFAULT_BACKOFF;
     if (t->arg_size <= TASK_INLINE) {
-        if (t->arg_size) memcpy(t->arg, bytes, t->arg_size);
+        if (given) memcpy(t->arg, bytes, given);
         return 0;
     }
     brood_buffer buffer;
     void *place;
     int error = brood_buffer_new(&buffer, t->arg_size, &place);
     if (error < 0) return error;
-    memcpy(place, bytes, t->arg_size);
+    if (given) memcpy(place, bytes, given);
     brood__pool_attach(&t->arg_buffer, pool_id, buffer.id);
     return 0;
 }
@@ -144,6 +158,7 @@ static int check(const brood_task *task, const void *arg, const brood_submit_opt
     if (o->deadline && o->soft_deadline > o->deadline)
         return brood__fail_with(BROOD_EINVAL, "soft_deadline is later than deadline");
     if (o->retries > MOST_RETRIES) return brood__fail_with(BROOD_EINVAL, "at most %d retries", MOST_RETRIES);
+    if (o->priority >= PRIORITIES) return brood__fail_with(BROOD_EINVAL, "a priority is at most %u", PRIORITIES - 1);
     return 0;
 }
 
@@ -161,21 +176,21 @@ static void ask_for(uint64_t pool_id, uint64_t due)
     brood__supervisor_request(&(struct request){.kind = REQUEST_POOL, .object = pool_id}, NULL, 0);
 }
 
-static int submit(brood_pool pool, brood_future *future, const brood_task *task, const void *arg,
-                  const brood_submit_options *o)
+int brood__task_submit(brood_pool pool, brood_future *future, const struct submission *s)
 {
+    const brood_submit_options *o = s->options;
     int error = 0;
     struct pool_shm *p = brood__pool_find(pool.id, &error);
     if (!p) return error;
     error = brood__pool_usable(p);
     function_ref function = 0;
-    if (error == 0) error = brood__function_ref(task, &function);
+    if (error == 0) error = brood__function_ref(s->task, &function);
     uint32_t slot = 0;
     if (error == 0) error = allocate(p, pool.id, &slot);
     if (error < 0) return error;
     struct task_shm *t = brood__pool_task(p, slot);
     t->function = function;
-    error = fill(t, pool.id, task, arg, o);
+    error = fill(t, p, pool.id, s);
     if (error < 0) {
         release(t);
         return error;
@@ -186,7 +201,7 @@ static int submit(brood_pool pool, brood_future *future, const brood_task *task,
     void *announced = brood__os_announce(&p->idle);
     task_step(t, filling, TASK_QUEUED,
               0); /* the commit; only the supervisor could have taken it from us, and we live */
-    task_hint(p, slot);
+    task_hint(p, slot, o->priority);
     brood__pool_wake(p, 1);
     brood__os_announce(announced);
     /* Closed, or freed, since we looked: its workers may have left.  seq_cst: of us and of one who leaves, one sees. */
@@ -201,6 +216,17 @@ static int submit(brood_pool pool, brood_future *future, const brood_task *task,
 
 static const brood_submit_options no_wishes;
 
+int brood__task_check(const brood_task *task, const void *arg, const brood_submit_options *options)
+{
+    return check(task, arg, options);
+}
+
+static int submit(brood_pool pool, brood_future *future, const brood_task *task, const void *arg,
+                  const brood_submit_options *o)
+{
+    return brood__task_submit(pool, future, &(struct submission){.task = task, .arg = arg, .options = o});
+}
+
 int brood_pool_submit_task(brood_pool pool, brood_future *future, const brood_task *task, const void *arg)
 {
     int error = brood__enter();
@@ -213,7 +239,9 @@ int brood_pool_submit_task_with(brood_pool pool, brood_future *future, const bro
 {
     int error = brood__enter();
     if (error == 0) error = check(task, arg, options);
-    return error < 0 ? error : submit(pool, future, task, arg, options ? options : &no_wishes);
+    if (error < 0) return error;
+    if (options && options->callback) return brood__dispatch_submit(pool, future, task, arg, options);
+    return submit(pool, future, task, arg, options ? options : &no_wishes);
 }
 
 /* --------------------------------------------------------------------------------------------------------- answers */
@@ -261,6 +289,22 @@ static int code_of(struct pool_shm *pool, const struct task_shm *t, enum brood_r
     return *reason == BROOD_REASON_START_FAILED ? atomic_load(&pool->broken) : BROOD_ECANCELED;
 }
 
+int brood_future_state(brood_future future)
+{
+    struct pool_shm *pool = NULL;
+    struct task_shm *t = NULL;
+    int error = find(future, &pool, &t);
+    if (error == 0 && t) error = answered(t, future);
+    if (error != 0 || !t) return error < 0 ? error : BROOD_TASK_DONE;
+    switch (TASK_STATE(atomic_load(&t->word))) { /* of this moment: it may have its answer by now */
+    case TASK_QUEUED: return BROOD_TASK_QUEUED;
+    case TASK_WAITING: return BROOD_TASK_AGAIN;
+    case TASK_RUNNING:
+    case TASK_KILLING: return BROOD_TASK_RUNNING;
+    default: return BROOD_TASK_DONE;
+    }
+}
+
 int brood_future_done(brood_future future)
 {
     struct pool_shm *pool = NULL;
@@ -280,6 +324,7 @@ static int wait_for(struct pool_shm *pool, struct task_shm *t, brood_future futu
 {
     int64_t deadline = brood__os_deadline(timeout);
     void *announced = brood__os_announce(&t->bell);
+    struct nest nest = {0};
     int result;
     bool late = false;
     for (unsigned n = 0;;) {
@@ -296,12 +341,24 @@ static int wait_for(struct pool_shm *pool, struct task_shm *t, brood_future futu
         result = answered(t, future);
         if (result == 0) result = hopeless(pool);
         if (result != 0) break;
+        result = brood__nest_wait(&nest, future.pool, deadline == OS_NEVER ? future.serial : WAITS_ELSEWHERE);
+        if (result != 0) break;
         late = brood__sleep(&t->bell, OS_WAITERS, deadline, future.pool) < 0;
     }
+    brood__nest_end(&nest);
     if (result != 0 && atomic_load(&t->bell)) brood__os_futex_clear_and_wake(&t->bell); /* for the others, see join.c */
     brood__os_announce(announced);
     if (result == 0) brood__look_up();
+    if (result == BROOD_EDEADLK) brood__fail_with(result, "all workers that there may be wait for tasks of their pool");
     return result == 0 ? brood__not_now(timeout) : result < 0 ? result : 0;
+}
+
+int brood__task_answered(brood_future future)
+{
+    struct pool_shm *pool = NULL;
+    struct task_shm *t = NULL;
+    int error = look_for(future, &pool, &t);
+    return error < 0 || !t ? error : answered(t, future);
 }
 
 static void describe(const struct task_shm *t, brood_future future, int code, enum brood_reason reason,
@@ -359,6 +416,12 @@ static void explain(struct pool_shm *pool, const struct task_shm *t, int code, e
     }
 }
 
+/* Where its argument lies. */
+static char *argument_of(struct task_shm *t)
+{
+    return t->arg_buffer ? brood__at(brood__slot_at(TABLE_BUFFER, HANDLE_INDEX(t->arg_buffer))->body) : t->arg;
+}
+
 static int get(brood_future future, brood_bytes *result, int timeout, brood_outcome *outcome)
 {
     struct pool_shm *pool = NULL;
@@ -382,6 +445,20 @@ static int get(brood_future future, brood_bytes *result, int timeout, brood_outc
     result->data = t->result;
     if (t->result_buffer) result->data = brood__at(brood__slot_at(TABLE_BUFFER, HANDLE_INDEX(t->result_buffer))->body);
     return 0;
+}
+
+int brood__task_get(brood_future future, brood_bytes *result, int timeout, brood_outcome *outcome)
+{
+    return get(future, result, timeout, outcome);
+}
+
+char *brood__task_items(brood_future future, uint32_t *ran)
+{
+    struct pool_shm *pool = NULL;
+    struct task_shm *t = NULL;
+    if (look_for(future, &pool, &t) < 0 || !t) return NULL;
+    *ran = t->ran;
+    return argument_of(t);
 }
 
 int brood_future_bytes(brood_future future, brood_bytes *result, int timeout, brood_outcome *outcome)
@@ -437,6 +514,11 @@ static int give_back(brood_future future)
     }
 }
 
+int brood__task_free(brood_future future)
+{
+    return give_back(future);
+}
+
 int brood_future_free(brood_future future)
 {
     int error = brood__enter();
@@ -483,6 +565,8 @@ int brood_pool_apply_task(brood_pool pool, const brood_task *task, const void *a
     int timeout = o->timeout ? o->timeout : BROOD_FOREVER;
     int error = brood__enter_for(timeout);
     if (error == 0) error = check(task, arg, &o->submit);
+    if (error == 0 && o->submit.callback)
+        error = brood__fail_with(BROOD_EINVAL, "apply has its answer when it returns: a callback has none to wait for");
     if (error < 0) return error;
     if (result && task->flags & BROOD_TASK_RESULT_BYTES)
         return brood__fail_with(BROOD_EINVAL, "%s: apply keeps no brood_bytes, see brood_pool_submit", task->name);
@@ -505,10 +589,10 @@ static bool claim(struct task_shm *t)
 }
 
 /* One word of hints: claim a task that it points to; -1: none. */
-static int64_t claim_in(struct pool_shm *pool, uint32_t first)
+static int64_t claim_in(struct pool_shm *pool, uint32_t priority, uint32_t first)
 {
     uint64_t bit;
-    _Atomic uint64_t *bits = brood__pool_bits(pool, first, &bit);
+    _Atomic uint64_t *bits = brood__pool_bits(pool, priority, first, &bit);
     uint64_t hints;
     (void)bit;
     while ((hints = atomic_load_explicit(bits, memory_order_acquire)) != 0) {
@@ -524,19 +608,44 @@ static int64_t claim_in(struct pool_shm *pool, uint32_t first)
     return -1;
 }
 
-int64_t brood__task_claim(struct pool_shm *pool)
+static int64_t claim_of(struct pool_shm *pool, uint32_t priority, _Atomic uint32_t *at)
 {
     uint32_t slots = atomic_load_explicit(&pool->slots, memory_order_acquire), words = slots / 64;
     if (words == 0) return -1;
-    uint32_t start = atomic_load_explicit(&pool->claim_at, memory_order_relaxed) / 64;
+    uint32_t start = atomic_load_explicit(at, memory_order_relaxed) / 64;
     if (start >= words) start = 0;
     for (uint32_t n = 0, w = start; n < words; n++, w = w + 1 == words ? 0 : w + 1) {
-        int64_t slot = claim_in(pool, w * 64);
+        int64_t slot = claim_in(pool, priority, w * 64);
         if (slot < 0) continue;
-        atomic_store_explicit(&pool->claim_at, (uint32_t)slot, memory_order_relaxed);
+        atomic_store_explicit(at, (uint32_t)slot, memory_order_relaxed);
         return slot;
     }
     return -1;
+}
+
+/* Whether there is a hint for this priority. */
+static bool is_hinted(const struct pool_shm *pool, uint32_t priority)
+{
+    uint32_t slots = atomic_load(&((struct pool_shm *)(uintptr_t)pool)->slots);
+    uint64_t bit;
+    for (uint32_t i = 0; i < slots; i += 64)
+        if (atomic_load(brood__pool_bits(pool, priority, i, &bit))) return true;
+    return false;
+}
+
+int64_t brood__task_claim(struct pool_shm *pool, bool urgent)
+{
+    if (!urgent) return claim_of(pool, 0, &pool->claim_at);
+    for (;;) {
+        uint32_t mask = atomic_load(&pool->urgent) & ((1u << PRIORITIES) - 2);
+        if (mask == 0) return -1;
+        uint32_t priority = 31 - (uint32_t)__builtin_clz(mask);
+        int64_t slot = claim_of(pool, priority, &pool->claim_urgent_at[priority - 1]);
+        if (slot >= 0) return slot;
+        /* seq_cst: of one who sets a hint and then finds this bit set, and of us, one sees the other. */
+        atomic_fetch_and(&pool->urgent, ~(1u << priority));
+        if (is_hinted(pool, priority)) atomic_fetch_or(&pool->urgent, 1u << priority);
+    }
 }
 
 /* A result of more than fits inline goes into a buffer of the task's. */
@@ -585,7 +694,39 @@ static void failed(struct task_shm *t, const struct call *call)
     }
 }
 
-static void run(struct task_shm *t, uint64_t pool_id)
+static void begin_call(struct call *call, const struct task_shm *t)
+{
+    brood__call_begin(call);
+    call->unwanted = is_unwanted;
+    call->of = t;
+    call->seed = t->seed;
+}
+
+/* Some items of a stream, `quota` at most (0: all). */
+static void run_items(struct task_shm *t, const brood_task *task, uint32_t quota)
+{
+    char *args = argument_of(t), *results = args + t->items * task->arg_size;
+    uint32_t i = 0, end = quota && quota < t->items ? quota : t->items;
+    struct call call;
+    _Atomic uint64_t item = 1;
+    begin_call(&call, t);
+    call.item = &item;
+    while (i < end && !is_unwanted(t)) {
+        /* What a death finds: item has begun.  A plain store: the reader looks when we are dead. */
+        atomic_store_explicit(&t->running, i + 1, memory_order_relaxed);
+        atomic_signal_fence(memory_order_seq_cst);
+        atomic_store_explicit(&item, i + 1, memory_order_relaxed);
+        task->call(args + i * task->arg_size, results + i * task->result_size);
+        if (call.fail) break;
+        if (call.blocks) brood__call_next(&call);
+        i++;
+    }
+    t->ran = i;
+    if (call.fail) failed(t, &call);
+    brood__call_end(&call);
+}
+
+static void run(struct task_shm *t, uint64_t pool_id, uint32_t quota)
 {
     const brood_task *task;
     char small[256];
@@ -600,8 +741,11 @@ static void run(struct task_shm *t, uint64_t pool_id)
         t->reason = BROOD_REASON_CANCELLED;
         return;
     }
-    const void *arg = t->arg;
-    if (t->arg_buffer) arg = brood__at(brood__slot_at(TABLE_BUFFER, HANDLE_INDEX(t->arg_buffer))->body);
+    if (t->items) {
+        run_items(t, task, quota);
+        return;
+    }
+    const void *arg = argument_of(t);
     brood_bytes bytes = {arg, (size_t)t->arg_size};
     void *result = task->result_size <= sizeof small ? small : malloc(task->result_size);
     if (!result) {
@@ -610,9 +754,7 @@ static void run(struct task_shm *t, uint64_t pool_id)
         return;
     }
     struct call call;
-    brood__call_begin(&call);
-    call.unwanted = is_unwanted;
-    call.of = t;
+    begin_call(&call, t);
     if (t->soft) call.stop_at = brood__os_deadline((int)t->soft);
     task->call(task->flags & BROOD_TASK_ARG_BYTES ? (const void *)&bytes : arg, result);
     if (call.fail) {
@@ -639,13 +781,13 @@ static void finish_orphan(struct task_shm *t, uint64_t seen)
     release(t);
 }
 
-void brood__task_run(struct pool_shm *pool, uint64_t pool_id, uint32_t slot)
+uint32_t brood__task_run(struct pool_shm *pool, uint64_t pool_id, uint32_t slot, uint32_t quota)
 {
     struct task_shm *t = brood__pool_task(pool, slot);
     uint64_t running = atomic_load_explicit(&t->word, memory_order_relaxed);
     if (TASK_STATE(running) != TASK_RUNNING) { /* given up before it began */
         release(t);
-        return;
+        return 1;
     }
     uint64_t due = t->deadline ? (uint64_t)brood__os_deadline((int)t->deadline) : 0;
     atomic_store(&t->due, due);
@@ -653,7 +795,8 @@ void brood__task_run(struct pool_shm *pool, uint64_t pool_id, uint32_t slot)
     atomic_store(&brood__me()->task, FUTURE(slot, TASK_SERIAL(running)));
     if (due) ask_for(pool_id, due);
     brood__crash_task(t, pool_id);
-    run(t, pool_id);
+    run(t, pool_id, quota);
+    uint32_t begun = t->items ? atomic_load_explicit(&t->running, memory_order_relaxed) : 1;
     brood__crash_task(NULL, 0);
     atomic_store_explicit(&brood__me()->task, 0, memory_order_relaxed);
     void *announced = brood__os_announce(&t->bell);
@@ -663,6 +806,7 @@ void brood__task_run(struct pool_shm *pool, uint64_t pool_id, uint32_t slot)
         finish_orphan(t, running);
     if (TASK_STATE(running) == TASK_KILLING || TASK_STATE(running) == TASK_DOOMED) end_late();
     brood__os_announce(announced);
+    return begun;
 }
 
 void brood__task_vacate(struct pool_shm *pool)
@@ -681,6 +825,7 @@ void brood__task_vacate(struct pool_shm *pool)
             break;
         }
     }
+    brood__os_futex_clear_and_wake(&pool->answers);
 }
 
 bool brood__task_queued(const struct pool_shm *pool)
@@ -688,8 +833,18 @@ bool brood__task_queued(const struct pool_shm *pool)
     uint32_t slots = atomic_load_explicit(&pool->slots, memory_order_acquire);
     uint64_t bit;
     for (uint32_t i = 0; i < slots; i += 64)
-        if (atomic_load_explicit(brood__pool_bits(pool, i, &bit), memory_order_acquire)) return true;
-    return false;
+        if (atomic_load_explicit(brood__pool_bits(pool, 0, i, &bit), memory_order_acquire)) return true;
+    return atomic_load_explicit(&((struct pool_shm *)(uintptr_t)pool)->urgent, memory_order_acquire) != 0;
+}
+
+uint32_t brood__task_queue_length(const struct pool_shm *pool, uint32_t most)
+{
+    uint32_t slots = atomic_load_explicit(&pool->slots, memory_order_acquire), n = 0;
+    uint64_t bit;
+    for (uint32_t p = 0; p < PRIORITIES && n < most; p++)
+        for (uint32_t i = 0; i < slots && n < most; i += 64)
+            n += (uint32_t)__builtin_popcountll(atomic_load(brood__pool_bits(pool, p, i, &bit)));
+    return n < most ? n : most;
 }
 
 bool brood__task_any(const struct pool_shm *pool)

@@ -22,12 +22,33 @@ static inline bool task_step(struct task_shm *t, uint64_t seen, enum task_state 
 }
 
 /* A queued task can be found: after the swap to QUEUED. */
-static inline void task_hint(struct pool_shm *pool, uint32_t slot)
+static inline void task_hint(struct pool_shm *pool, uint32_t slot, uint32_t priority)
 {
     uint64_t bit;
-    _Atomic uint64_t *bits = brood__pool_bits(pool, slot, &bit);
+    _Atomic uint64_t *bits = brood__pool_bits(pool, priority, slot, &bit);
     atomic_fetch_or_explicit(bits, bit, memory_order_seq_cst);
+    if (__builtin_expect(priority == 0, 1)) return;
+    /* After the hint; who takes this bit away looks at the hints after that (brood__task_claim). */
+    if (!(atomic_load(&pool->urgent) & 1u << priority)) atomic_fetch_or(&pool->urgent, 1u << priority);
 }
+
+/* What is submitted. */
+struct submission {
+    const brood_task *task;
+    const void *arg;
+    const brood_submit_options *options;
+    uint32_t
+        items;     /* 0: one call; else so many, arg is as many arguments, and neither they nor the results are bytes */
+    uint64_t seed; /* 0: a series of its own */
+};
+/* Whether these can go together.  What is behind the public calls, which have entered and checked. */
+int brood__task_check(const brood_task *task, const void *arg, const brood_submit_options *options);
+int brood__task_submit(brood_pool pool, brood_future *future, const struct submission *submission);
+int brood__task_get(brood_future future, brood_bytes *result, int timeout, brood_outcome *outcome);
+int brood__task_free(brood_future future);
+int brood__task_answered(brood_future future); /* 1; 0: not yet; BROOD_ESTALE, ... */
+/* Of a future with items that has an answer: its arguments, and the results behind them; *ran have one. */
+char *brood__task_items(brood_future future, uint32_t *ran);
 
 /* QUEUED or WAITING→CANCELLED for this reason; false: it is something else. */
 bool brood__task_cancel(struct pool_shm *pool, uint64_t pool_id, struct task_shm *t, uint64_t seen,

@@ -4,7 +4,7 @@
 #include "call/error.h"
 #include "call/log.h"
 #include "pool/crash.h"
-#include "pool/pool.h"
+#include "pool/nest.h"
 #include "pool/supervise.h"
 #include "pool/tail.h"
 
@@ -38,12 +38,15 @@ static int run_hook(const brood_task *task, const void *arg, size_t arg_size)
 /* Run something; how many items, or -1: there is nothing. */
 static int64_t work(struct pool_shm *pool, uint64_t pool_id, struct seat_shm *seat, uint32_t quota)
 {
-    int64_t ran = brood__map_run(pool, pool_id, seat, quota);
-    if (ran >= 0) return ran;
-    int64_t slot = brood__task_claim(pool);
-    if (slot < 0) return -1;
-    brood__task_run(pool, pool_id, (uint32_t)slot);
-    return 1;
+    int64_t slot = -1;
+    if (__builtin_expect(atomic_load_explicit(&pool->urgent, memory_order_relaxed) != 0, 0))
+        slot = brood__task_claim(pool, true);
+    if (slot < 0) {
+        int64_t ran = brood__map_run(pool, pool_id, seat, quota);
+        if (ran >= 0) return ran;
+        slot = brood__task_claim(pool, false);
+    }
+    return slot < 0 ? -1 : (int64_t)brood__task_run(pool, pool_id, (uint32_t)slot, quota);
 }
 
 static bool leave(struct pool_shm *pool, uint64_t pool_id, struct seat_shm *seat)
@@ -53,22 +56,27 @@ static bool leave(struct pool_shm *pool, uint64_t pool_id, struct seat_shm *seat
     return state == POOL_CLOSED && !brood__map_any(pool, seat) && !brood__task_any(pool);
 }
 
-/* Nothing to do: a little patience, then sleep until rung.  The word stays announced until there is work. */
-static void rest(struct pool_shm *pool, uint64_t pool_id, struct seat_shm *seat)
+/*
+ * Nothing to do: a little patience, then sleep until rung.  The word stays announced until there is work.
+ * false: it has been too long for one that only stands in.
+ */
+static bool rest(struct pool_shm *pool, uint64_t pool_id, struct seat_shm *seat)
 {
     for (unsigned n = 0; n < SPIN_BEFORE_SLEEP; n++) {
         brood__relax(n);
-        if (brood__task_queued(pool) || brood__map_ready(pool, seat)) return;
+        if (brood__task_queued(pool) || brood__map_ready(pool, seat)) return true;
     }
+    int64_t until = brood__me()->seat < pool->workers ? OS_NEVER : brood__os_deadline(NEST_LINGER_MS);
     void *announced;
-    if (brood__monitor_enter(&pool->idle, &announced) < 0) return;
+    if (brood__monitor_enter(&pool->idle, &announced) < 0) return true;
     atomic_store_explicit(brood__monitor_asleep(&pool->idle), 1u, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst); /* marked before the look; pairs with the fence in brood__pool_wake */
     bool something = leave(pool, pool_id, seat) || brood__map_ready(pool, seat) || brood__task_queued(pool);
     if (something)
         brood__monitor_leave(&pool->idle, announced, 0, true);
     else
-        brood__monitor_sleep(&pool->idle, OS_NEVER, pool_id);
+        return brood__monitor_sleep(&pool->idle, until, pool_id) == 0;
+    return true;
 }
 
 int brood__worker_run(const brood_task *initializer, const void *arg, size_t arg_size)
@@ -84,13 +92,15 @@ int brood__worker_run(const brood_task *initializer, const void *arg, size_t arg
     brood__tail_pass_on(seat);
     if (failed) return EXIT_INITIALIZER;
     uint32_t most = pool->max_tasks_per_child, items = 0;
+    int64_t too_many = 0;
     void *announced = brood__os_announce(NULL);
+    atomic_store(&seat->waits, 0);
     atomic_store(&seat->items, 0);
     while (!leave(pool, pool_id, seat)) {
         int64_t ran = work(pool, pool_id, seat, most ? most - items : 0);
         if (ran < 0) {
-            rest(pool, pool_id, seat);
-            continue;
+            if (rest(pool, pool_id, seat)) continue;
+            break;
         }
         brood__os_announce(NULL);
         fflush(stdout); /* a worker may be ended at any time after this */
@@ -105,6 +115,7 @@ int brood__worker_run(const brood_task *initializer, const void *arg, size_t arg
             brood__log(BROOD_LOG_INFO, "leaves for the memory it has, for another to take its place");
             break;
         }
+        if (brood__nest_over(pool, &too_many)) break;
     }
     brood__pool_wake(pool, INT_MAX); /* those who sleep may have no more to wait for either, or work that we leave */
     brood__os_announce(announced);

@@ -124,6 +124,15 @@ client 1: the sum is 6
 client 2 is turned away
 client 3: the sum is 18
 END
+    wants 17_stream $method cat <<'END'
+1000001: the smallest factor is 101
+1000003: a prime, 1000003
+1000005: the smallest factor is 3
+1000007: killed by signal 6 (Aborted)
+1000009: the smallest factor is 293
+1000011: the smallest factor is 3
+asked for no more than the window: yes
+END
 done
 
 # The scanners: two ports opened for them, where that is allowed; else whatever there is, the same for both.

@@ -353,9 +353,9 @@ static void run_map(void)
 
 static void turn(bool again)
 {
-    pid_t pids[WORKERS];
-    int n = brood_pool_workers(company.pool, pids, WORKERS);
-    for (int i = 0; i < WORKERS; i++) atomic_store(&victims->pid[MATES + i], again && i < n ? pids[i] : 0);
+    brood_worker workers[WORKERS];
+    int n = brood_pool_workers(company.pool, workers, WORKERS);
+    for (int i = 0; i < WORKERS; i++) atomic_store(&victims->pid[MATES + i], again && i < n ? workers[i].pid : 0);
     atomic_store(&victims->pid[MATES + WORKERS], again ? atomic_load(&brood__arena()->supervisor.pid) : 0);
     listen();
     for (uint32_t i = 0; i < MATES; i++) look_after(i, again);

@@ -154,6 +154,8 @@ static brood_pool make(bool for_maps)
     }
     memset(brood__pool_seat(p, 0), 0, (SEATS + 1) * sizeof(struct seat_shm));
     p->workers = SEATS;
+    p->most_seats = SEATS;
+    atomic_store(&p->seats, SEATS);
     p->max_tasks_per_child = for_maps ? 0 : 1;
     p->max_pending = SEGMENT_FIRST;
     p->method = BROOD_START_FORK;

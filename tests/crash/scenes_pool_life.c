@@ -56,9 +56,9 @@ static int get_timed(struct order *order)
 }
 static int ask(struct order *order)
 {
-    pid_t pids[SEATS];
+    brood_worker workers[SEATS];
     brood_future future = {order->id, order->number};
-    return brood_pool_workers((brood_pool){order->id}, pids, SEATS) + 10 * brood_future_done(future);
+    return brood_pool_workers((brood_pool){order->id}, workers, SEATS) + 10 * brood_future_done(future);
 }
 
 /* ---------------------------------------------------------------------------------------------- from this process */

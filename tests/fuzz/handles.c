@@ -22,6 +22,12 @@ static bool is_odd(void *byte)
 {
     return ++*(uint8_t *)byte & 1;
 }
+static int next_one(void *context, void *argument)
+{
+    (void)context;
+    *(int *)argument = 1;
+    return 1;
+}
 
 static void require(bool truth)
 {
@@ -33,6 +39,7 @@ static const enum table tables[TYPES] = {TABLE_LOCK,   TABLE_SEMAPHORE, TABLE_EV
                                          TABLE_MEMBER, TABLE_POOL,      TABLE_RLOCK, TABLE_CONDITION, TABLE_BARRIER};
 static uint64_t ids[TYPES];
 static brood_future future;
+static brood_stream lasting;
 
 /* First of all: in a process that Brood started this call does not return. */
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -63,6 +70,7 @@ static void have_all(void)
     if (!ids[POOL]) {
         require(brood_pool_new((brood_pool *)&ids[POOL], &(brood_pool_options){.workers = 1, .max_pending = 8}) == 0);
         require(brood_pool_submit((brood_pool){ids[POOL]}, &future, same, &(int){1}) == 0);
+        require(brood_pool_imap((brood_pool){ids[POOL]}, &lasting, same, next_one, NULL) == 0);
     }
 }
 
@@ -88,7 +96,13 @@ static void wants(enum table table, uint64_t id, int64_t result)
     if (result < 0) require(brood_error_name((int)result)[0] != 0);
 }
 
-enum { FUNCTIONS = 85 };
+enum { FUNCTIONS = 95 };
+
+/* Of all streams one alone is there. */
+static void stream_call(brood_stream stream, int result)
+{
+    if (stream.id != lasting.id) require(result == BROOD_ESTALE);
+}
 
 static void call(unsigned function, uint64_t id, uint8_t more)
 {
@@ -112,7 +126,8 @@ static void call(unsigned function, uint64_t id, uint8_t more)
     brood_map map = {more & 2 ? id : ids[POOL], (uint64_t)more << 32 | (id & 0xff)};
     brood_future forged = {more & 2 ? id : ids[POOL], more & 4 ? id : future.serial ^ more};
     brood_deadlock_member members[2];
-    pid_t pids[4];
+    brood_worker workers[4];
+    brood_stream stream = {more & 2 ? id : lasting.id ^ (more & 4 ? 0 : id & 0xff)};
     bool lives; /* this object was there before the call */
 #define CALL(table, expression)                      \
     do {                                             \
@@ -211,7 +226,7 @@ static void call(unsigned function, uint64_t id, uint8_t more)
     case 57:
         if (id != ids[POOL]) wants(TABLE_POOL, id, brood_pool_free(pool));
         break;
-    case 58: CALL(TABLE_POOL, brood_pool_workers(pool, pids, 4)); break;
+    case 58: CALL(TABLE_POOL, brood_pool_workers(pool, workers, 4)); break;
     case 59: CALL(TABLE_POOL, brood_pool_fd(pool)); break;
     case 60:
         if (forged.pool != future.pool || forged.serial != future.serial)
@@ -249,6 +264,24 @@ static void call(unsigned function, uint64_t id, uint8_t more)
     case 82: CALL(TABLE_BARRIER, brood_barrier_free(barrier)); break;
     case 83: CALL(TABLE_CONDITION, brood_condition_wait(condition, timeout)); break;
     case 84: CALL(TABLE_CONDITION, brood_condition_acquire(condition, timeout)); break;
+    case 85: require(brood_map_progress(map, &size) < 0); break; /* none is ever begun */
+    case 86: require(brood_map_cancel(map) < 0); break;
+    case 87:
+        if (brood_future_done(forged) < 0) require(brood_future_state(forged) < 0);
+        break;
+    case 88: CALL(TABLE_POOL, brood_pool_dispatch(pool, timeout)); break;
+    case 89:
+        stream.id = 0;
+        CALL(TABLE_POOL, brood_pool_imap_array(pool, &stream, same, &x, 1));
+        if (stream.id == 0) break;
+        brood_stream_feed(stream);
+        require(brood_stream_free(stream) == 0);
+        break;
+    case 90: stream_call(stream, brood_stream_next(stream, &y, timeout, &outcome)); break;
+    case 91: stream_call(stream, brood_stream_next_bytes(stream, &result, timeout, &outcome)); break;
+    case 92: stream_call(stream, brood_stream_feed(stream)); break;
+    case 93: stream_call(stream, brood_stream_fd(stream)); break;
+    case 94: stream_call(stream, stream.id == lasting.id ? 0 : brood_stream_free(stream)); break;
     default: abort();
     }
 }

@@ -4,6 +4,7 @@
  * "model: N states, F failures".
  */
 #include "machine.h"
+#include "pool/series.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -88,6 +89,7 @@ int main(int argc, char **argv)
     if (short_form) argc--, argv++;
     uint64_t states = 0;
     unsigned failures = 0;
+    brood__series_block = 1; /* what a thread has beside the arena is no part of a state */
     model_found();
     for (size_t a = 0; a < sizeof areas / sizeof *areas; a++) {
         for (const struct scene *s = areas[a]; s->name; s++) {

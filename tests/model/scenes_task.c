@@ -39,7 +39,7 @@ static void set_up(void)
     size_t size = (MODEL_MOST + 1) * sizeof(struct seat_shm) + JOBS * sizeof(struct job_shm);
     if (brood__pages_allocate(TABLE_POOL, index, size) < 0) model_failed("no room", 0);
     memset(brood__at(p->slot.body), 0, size);
-    p->seat_room = p->workers = MODEL_MOST;
+    p->seat_room = p->workers = p->most_seats = p->seats = MODEL_MOST;
     p->max_pending = 64;
     for (uint32_t i = 0; i < MODEL_MOST; i++) {
         struct member_shm *m = brood__member_at(model_member((int)i));
@@ -50,7 +50,7 @@ static void set_up(void)
     for (uint32_t i = 0; i < MODEL_MOST; i++) brood__member_at(model_member((int)i))->pool = pool.id;
     brood_future first; /* makes the first segment, and finds the function */
     if (brood_pool_submit(pool, &first, job, &(int){0}) < 0 || brood_future_free(first) < 0) model_failed("no task", 0);
-    atomic_store(brood__pool_bits(p, 0, &(uint64_t){0}), 0);
+    atomic_store(brood__pool_bits(p, 0, 0, &(uint64_t){0}), 0);
 }
 
 static void submits(void)

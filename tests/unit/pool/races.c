@@ -58,10 +58,10 @@ START_TEST(a_future_freed_between_claim_and_run)
     begin();
     brood_future future;
     brood_test_ok(brood_pool_submit(pool, &future, count, &counter));
-    int64_t slot = brood__task_claim(inside);
+    int64_t slot = brood__task_claim(inside, false);
     ck_assert_int_ge(slot, 0);
     brood_test_ok(brood_future_free(future));
-    brood__task_run(inside, pool.id, (uint32_t)slot);
+    brood__task_run(inside, pool.id, (uint32_t)slot, 0);
     ck_assert_int_eq(*counted, 0);
     end();
 }
@@ -72,9 +72,9 @@ START_TEST(a_future_freed_while_it_runs)
     begin();
     brood_future future;
     brood_test_ok(brood_pool_submit(pool, &future, count, &counter));
-    int64_t slot = brood__task_claim(inside);
+    int64_t slot = brood__task_claim(inside, false);
     ck_assert_int_ge(slot, 0);
-    brood__task_run(inside, pool.id, (uint32_t)slot);
+    brood__task_run(inside, pool.id, (uint32_t)slot, 0);
     ck_assert_int_eq(*counted, 1);
     brood_test_ok(brood_future_free(future));
     ck_assert_int_eq(brood_future_free(future), BROOD_ESTALE);

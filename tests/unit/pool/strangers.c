@@ -29,9 +29,9 @@ static void *kill_workers(void *argument)
     struct stranger *s = argument;
     unsigned turn = 0;
     while (!atomic_load(&s->stop)) {
-        pid_t pids[8];
-        int n = brood_pool_workers(s->pool, pids, 8);
-        if (n > 0 && kill(pids[turn++ % (unsigned)n], SIGKILL) == 0) s->kills++;
+        brood_worker workers[8];
+        int n = brood_pool_workers(s->pool, workers, 8);
+        if (n > 0 && kill(workers[turn++ % (unsigned)n].pid, SIGKILL) == 0) s->kills++;
         for (int i = 0; i < 200 && !atomic_load(&s->stop); i++) sched_yield();
     }
     return NULL;
@@ -88,8 +88,8 @@ START_TEST(the_supervisor_is_killed)
         check_all(&report);
         /* and a worker's death still costs one item only */
         brood_test_ok(brood_pool_map_async_task(pool, &map, BROOD_TASK_OF(slowly), in, out, N, &options));
-        pid_t pids[4];
-        if (brood_pool_workers(pool, pids, 4) > 0) kill(pids[0], SIGKILL);
+        brood_worker workers[4];
+        if (brood_pool_workers(pool, workers, 4) > 0) kill(workers[0].pid, SIGKILL);
         error = brood_map_wait(map, BROOD_FOREVER, &report);
         ck_assert_msg(error == 0 || error == BROOD_ELOST, "%s: %s", brood_error_name(error), brood_error_detail());
         check_all(&report);

@@ -277,15 +277,15 @@ START_TEST(a_worker_is_killed)
     OK(brood_pool_new(&pool, &(brood_pool_options){.workers = 3, .method = (brood_start_method)_i}));
     for (int i = 0; i < 10; i++) {
         brood_report report;
-        pid_t workers[3];
+        brood_worker workers[3];
         long long end = scene_now() + PATIENCE;
         while (brood_pool_workers(pool, workers, 3) < 3) ck_assert_int_lt(scene_now(), end);
-        pid_t stranger = scene_fork(kill_it, &(struct killer){workers[i % 3], i * 1000});
+        pid_t stranger = scene_fork(kill_it, &(struct killer){workers[i % 3].pid, i * 1000});
         size_t now = done_or_lost(map_many(pool, &report), &report);
         ck_assert_uint_le(now, 1);
         if (now) ck_assert_int_eq(report.first_lost.signal, SIGKILL);
         ck_assert_int_eq(scene_reap(stranger, PATIENCE), 0);
-        ck_assert(scene_ended(workers[i % 3], PATIENCE));
+        ck_assert(scene_ended(workers[i % 3].pid, PATIENCE));
     }
     OK(brood_pool_free(pool));
 }

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool/answers.h - waiting for any of many answers of a pool.
+ *
+ * Who waits sleeps on pool_shm.answers, which each answer of the pool wakes if somebody is there (0 or OS_WAITERS), all
+ * of them at once, so nobody owes another a wake-up.  An answerer that dies between its swap and that has not announced
+ * this word, but the one of its task: the supervisor wakes the sleepers when it repairs.
+ */
+#ifndef BROOD_POOL_ANSWERS_H
+#define BROOD_POOL_ANSWERS_H
+
+#include "pool/pool.h"
+
+/* 0: nothing has come yet; else there is something, or a code says why there never will be. */
+typedef int answers_look_fn(void *of);
+
+/*
+ * Until `look` answers something else than 0: that.  BROOD_EAGAIN, BROOD_ETIMEDOUT, BROOD_ESTALE, or why the pool's
+ * workers can't start.  asked: as in brood__bell_arm_for, for a wait with timeout 0; may be NULL.
+ */
+int brood__answers_wait(uint64_t pool_id, answers_look_fn *look, void *of, int timeout, _Atomic uint32_t *asked);
+
+#endif

@@ -8,6 +8,7 @@
 #include <brood/buffer.h>
 #include <brood/condition.h>
 #include <brood/connection.h>
+#include <brood/context.h>
 #include <brood/error.h>
 #include <brood/event.h>
 #include <brood/lock.h>

@@ -5,7 +5,7 @@
 #include "pipe/token.h"
 #include "pool/pool.h"
 #include "pool/supervise.h"
-#include "process/supervisor.h"
+#include "process/server.h"
 #include "queue/queue.h"
 #include "shared/names.h"
 #include "shared/shared.h"
@@ -22,7 +22,8 @@ static const struct area names = {.repair = brood__named_repair,
                                   .leave = brood__shm_leave,
                                   .over = brood__names_over};
 
-const struct area *const brood__areas[] = {&queues, &brood__pipe_area, &brood__pool_area, &shared, &names, NULL};
+const struct area *const brood__areas[] = {
+    &queues, &brood__pipe_area, &brood__pool_area, &shared, &names, &brood__server_area, NULL};
 
 slot_scrub_fn *const brood__slot_scrubs[TABLE_COUNT] = {
     [TABLE_SEMAPHORE] = brood__semaphore_scrub, [TABLE_CONDITION] = brood__condition_scrub,

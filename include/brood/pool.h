@@ -52,6 +52,7 @@ typedef struct brood_pool_options {
                                     and nothing is lost; 0: no limit */
     const brood_task *exit_hook; /* without argument: run in each worker that leaves by itself, not in one that is
                                     killed; what it fails with is not heard */
+    const brood_context *context; /* how workers are started, as far as it is not said here */
     unsigned quarantine; /* runs of one task that end in its worker's death, before it is not run again; default 3 */
     bool keep_stderr; /* what a worker writes to its standard error comes out after each run of a task or chunk, and the
                          end of what it wrote in a run that ended it is in brood_crash, and nowhere else; all of it lies

@@ -15,6 +15,7 @@
 #define BROOD_PROCESS_H
 
 #include <brood/base.h>
+#include <brood/context.h>
 #include <brood/task.h>
 #include <sys/types.h>
 
@@ -53,6 +54,7 @@ typedef struct brood_process_options {
     int start_timeout;                 /* ms in which it has to report, never negative; default the family's */
     const struct brood_pipe_end *ends; /* held by the caller; the process's before its task begins, see brood/pipe.h */
     size_t end_count;
+    const brood_context *context; /* what is not said here; method and start_timeout above go before its own */
 } brood_process_options;
 
 BROOD_BEGIN

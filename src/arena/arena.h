@@ -51,6 +51,8 @@ struct arena_shm {
     _Atomic uint32_t start_method; /* brood_start_method; set by brood_set_start_method */
     _Atomic uint32_t log_level;    /* brood_log_level; by brood_log_set_level in any member */
     int32_t start_timeout;
+    _Atomic uint32_t program; /* what children begin as by default: see process/program.h */
+    uint32_t reserved_too;
     uint64_t first_member; /* handle of the process that founded the family */
     struct supervisor_shm supervisor;
     struct latch_shm

@@ -14,7 +14,7 @@
 
 #include "arena/arena.h"
 
-enum member_role { ROLE_FIRST, ROLE_PROCESS, ROLE_WORKER, ROLE_TEMPLATE };
+enum member_role { ROLE_FIRST, ROLE_PROCESS, ROLE_WORKER, ROLE_TEMPLATE, ROLE_SERVER };
 
 /* `ended`: 0 while it runs; else ENDED | kind << 16 | value. */
 #define ENDED 0x80000000u
@@ -38,7 +38,7 @@ struct member_shm {
     uint32_t seat;   /* workers: which of the pool's */
     uint32_t method;
     uint32_t daemon;
-    uint32_t reserved;
+    uint32_t program; /* forkserver, not of the supervisor: of whose server it is a fork; of a server: its own */
     _Atomic uint64_t waits_for; /* handle of the object its last sleeper waits for, for the tools */
     _Atomic uint64_t wants;     /* by itself: handle of the lock it waits for while `waits` is odd, sync/deadlock.h */
     _Atomic uint64_t wants_word;

@@ -44,6 +44,7 @@ enum table {
     TABLE_CONDITION,
     TABLE_BARRIER,
     TABLE_MODULE,
+    TABLE_PROGRAM,
     TABLE_COUNT
 };
 

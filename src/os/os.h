@@ -267,8 +267,8 @@ int64_t brood__os_oom_kills(void);
 pid_t brood__os_fork(void);
 
 /*
- * Run this program again (the file this process was started from, even if its name now means another), detached:
- * not a child of this process, so that no wait of the caller's program sees it and no SIGCHLD comes.
+ * Run the program of this path, or with NULL this one again (the file this process was started from, even if its name
+ * now means another), detached: not a child of this process, so that no wait of the caller's program sees it and no SIGCHLD comes.
  * variable: "NAME=" to which "<its pid>:<number of kept descriptor>" is appended, added to the environment.
  * keep: the descriptor that stays open in it (besides what the caller's program lets its children inherit).
  * name: what its argv[0] is.  It starts with default signals, all of them blocked, and in the caller's session and
@@ -276,7 +276,7 @@ pid_t brood__os_fork(void);
  * first run wrote.
  * Returns its pid once exec has succeeded; else the -errno of the step that failed.  Not async-signal-safe.
  */
-int brood__os_run_detached(const char *name, const char *variable, int keep);
+int brood__os_run_detached(const char *path, const char *name, const char *variable, int keep);
 
 /* Steps of a start that can fail, for the report {step, errno} up the bootstrap channel. */
 enum os_step {
@@ -302,10 +302,12 @@ struct os_limits {
 int brood__os_apply_limits(const struct os_limits *limits, int *step);
 
 /*
- * In a child: replace this process by this program run anew with these arguments and environment, and standard output as
- * above; returns -errno.
+ * In a child: replace this process by the program of this path, or with NULL by this one run anew, with these arguments
+ * and environment, and standard output as above; returns -errno.
  */
-int brood__os_exec_self(char *const argv[], char *const environment[]);
+int brood__os_exec(const char *path, char *const argv[], char *const environment[]);
+/* The path that leads to a program without links: 0, or -errno: there is none, or it can't be executed. */
+int brood__os_find_program(const char *name, char path[], size_t capacity);
 
 /* The path of this program, resolved (not /proc/self/exe itself); into path, cut to capacity. */
 int brood__os_program_path(char *path, size_t capacity);

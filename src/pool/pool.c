@@ -10,6 +10,7 @@
 #include "pool/supervise.h"
 #include "pool/tail.h"
 #include "pool/task.h"
+#include "process/program.h"
 #include "sync/bell.h"
 
 #include <limits.h>
@@ -172,6 +173,8 @@ static int check(const brood_pool_options *o)
     if (o->max_compensating > MOST_WORKERS)
         return brood__fail_with(BROOD_EINVAL, "at most %u compensating workers", MOST_WORKERS);
     if ((unsigned)o->method > BROOD_START_FORKSERVER) return brood__fail_with(BROOD_EINVAL, "no such start method");
+    int error = brood__context_check(o->context);
+    if (error < 0) return error;
     if (o->initializer && o->initializer->magic != BROOD_TASK_MAGIC) return BROOD_ETASK;
     if (o->initializer && o->initializer->arg_size && !o->initializer_arg)
         return brood__fail_with(BROOD_EINVAL, "%s wants an argument", o->initializer->name);
@@ -244,6 +247,12 @@ static int furnish(struct pool_shm *pool, uint32_t index, uint32_t workers, uint
     return 0;
 }
 
+/* The method that was asked for, if one was. */
+static brood_start_method named_method(const brood_pool_options *o)
+{
+    return o->method || !o->context ? o->method : o->context->method;
+}
+
 static void reset(struct pool_shm *pool, const brood_pool_options *o)
 {
     memset(pool->name, 0, sizeof pool->name);
@@ -251,7 +260,9 @@ static void reset(struct pool_shm *pool, const brood_pool_options *o)
     pool->workers = 0; /* until there are seats for them */
     pool->max_tasks_per_child = o->max_tasks_per_child;
     pool->max_pending = o->max_pending ? o->max_pending : DEFAULT_PENDING;
-    pool->method = (uint32_t)(o->method ? o->method : brood_get_start_method());
+    brood_start_method method = named_method(o);
+    pool->method = (uint32_t)(method ? method : brood_get_start_method());
+    pool->program = 0;
     atomic_store(&pool->state, POOL_OPEN);
     atomic_store(&pool->broken, 0);
     atomic_store(&pool->finished, 0);
@@ -302,7 +313,7 @@ int brood_pool_new(brood_pool *pool, const brood_pool_options *options)
     int error = brood__enter();
     if (error == 0) error = check(o);
     if (error < 0) return error;
-    bool by_default = o->method == BROOD_START_DEFAULT && brood_get_start_method() == BROOD_START_FORK;
+    bool by_default = named_method(o) == BROOD_START_DEFAULT && brood_get_start_method() == BROOD_START_FORK;
     if (by_default && brood__os_has_threads())
         return brood__fail_with(BROOD_ETHREADS, "fork in a process with threads: name the method, or use another");
     uint32_t index;
@@ -316,6 +327,7 @@ int brood_pool_new(brood_pool *pool, const brood_pool_options *options)
     int channel = -1;
     reset(p, o);
     error = o->exit_hook ? brood__function_ref(o->exit_hook, &p->exit_hook) : 0;
+    if (error == 0 && p->method != BROOD_START_FORK) error = brood__program_of(o->context, &p->program);
     uint32_t more = o->max_compensating ? o->max_compensating : DEFAULT_COMPENSATING;
     if (error == 0) error = furnish(p, index, o->workers ? o->workers : brood_cpu_count(), more);
     if (error == 0 && o->keep_stderr) error = brood__tail_furnish(p, id, p->most_seats);

@@ -135,6 +135,11 @@ static void break_pool(struct pool_shm *pool, uint64_t pool_id, int code, const 
 
 /* ----------------------------------------------------------------------------------------------------------- starting */
 
+static int64_t pause_after(unsigned killed)
+{
+    return killed == 0 ? 0 : PAUSE_NS << (killed < MOST_PAUSES ? killed : MOST_PAUSES);
+}
+
 static void count_failure(struct pool_shm *pool, uint64_t pool_id, struct record *r, int code, const char *detail)
 {
     brood__log(BROOD_LOG_INFO, "a worker of %.31s could not begin: %s", pool->name,
@@ -158,6 +163,7 @@ static void start_worker(struct pool_shm *pool, uint64_t pool_id, uint32_t seat,
                       *owner = brood__member_at(SLOT_OWNER(atomic_load(&pool->slot.word)));
     brood__log(BROOD_LOG_DEBUG, "%s is started by %s", name, brood_start_method_name(method));
     m->pool = pool_id;
+    m->program = method == BROOD_START_FORKSERVER ? pool->program : 0;
     m->seat = seat;
     m->parent = HANDLE(TABLE_MEMBER, SLOT_OWNER(atomic_load(&pool->slot.word)),
                        SLOT_GENERATION(atomic_load(&owner->slot.word)));
@@ -170,7 +176,8 @@ static void start_worker(struct pool_shm *pool, uint64_t pool_id, uint32_t seat,
         error = r->channel < 0 ? -EPIPE : brood__os_send(r->channel, &say, sizeof say, NULL, 0, 0);
     } else {
         const void *bytes = brood__at(brood__slot_at(TABLE_BUFFER, HANDLE_INDEX(pool->preparation))->body);
-        error = brood__supervisor_start(member, method, r->standard, bytes, (size_t)pool->preparation_size);
+        error =
+            brood__supervisor_start(member, method, pool->program, r->standard, bytes, (size_t)pool->preparation_size);
     }
     if (error >= 0) return;
     atomic_store(&brood__pool_seat(pool, seat)->member, 0);
@@ -188,7 +195,10 @@ static void started(uint32_t member, int code, const char *detail)
     struct pool_shm *pool = m->role == ROLE_WORKER ? brood__pool_find(m->pool, &error) : NULL;
     if (!pool || !look(HANDLE_INDEX(m->pool))) return;
     struct record *r = record_of(HANDLE_INDEX(m->pool), atomic_load(&pool->slot.word));
-    if (code < 0) count_failure(pool, m->pool, r, code, detail);
+    if (code == BROOD_ELOST) /* a server was killed meanwhile: the next worker may have a better one */
+        r->start_at = brood__os_now() + pause_after(r->killed++);
+    else if (code < 0)
+        count_failure(pool, m->pool, r, code, detail);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- deaths */
@@ -289,11 +299,6 @@ static bool repair(uint32_t dead)
     }
     settle_buffers(dead);
     return all;
-}
-
-static int64_t pause_after(unsigned killed)
-{
-    return killed == 0 ? 0 : PAUSE_NS << (killed < MOST_PAUSES ? killed : MOST_PAUSES);
 }
 
 /* A worker that ended by itself before its first task. */

@@ -17,9 +17,12 @@
 #define BOOTSTRAP_VARIABLE "BROOD_BOOTSTRAP=" /* then "<pid>:<descriptor>": another process ignores it */
 #define HELLO_MAGIC 0x6f6c6c6568627264ull
 
-enum hello_kind { HELLO_SUPERVISOR, HELLO_PROCESS };
+enum hello_kind { HELLO_SUPERVISOR, HELLO_PROCESS, HELLO_SERVER };
 
-/* Comes with the descriptors memory, listener, lifeline, those of 0, 1, 2 that stdio has bits for, and the passed ones. */
+/*
+ * Comes with the descriptors memory, listener, lifeline, those of 0, 1, 2 that stdio has bits for, and the passed ones;
+ * to a server with its channel last.
+ */
 struct hello {
     uint64_t magic;
     uint32_t kind;
@@ -27,9 +30,9 @@ struct hello {
     uint32_t generation; /* of that slot: by the time it comes up, the slot may be another start's */
     uint32_t stdio;
     uint32_t method;
-    uint32_t reserved;
-    uint64_t size;  /* bytes of preparation that follow */
-    uint64_t place; /* or, if not 0, that lie here in the arena: of a supervisor, which can't wait for who reads */
+    uint32_t program; /* of a supervisor or server: what it begins as, see program.h */
+    uint64_t size;    /* bytes of preparation that follow */
+    uint64_t place;   /* or, if not 0, that lie here in the arena: of a supervisor, which can't wait for who reads */
 };
 #define HELLO_FIXED_FDS 3
 

@@ -8,7 +8,7 @@
 #include "call/log.h"
 #include "process/bootstrap.h"
 #include "process/family.h"
-#include "process/supervisor.h"
+#include "process/server.h"
 #include "sync/wait.h"
 
 #include <signal.h>
@@ -125,6 +125,24 @@ static void settle_output(void)
     if (__fbufsize(stdout) > 1 && isatty(1)) setvbuf(stdout, NULL, _IOLBF, 0);
 }
 
+/* The last descriptor is its channel. */
+static _Noreturn void become_server(const struct hello *hello, int fds[], size_t count, int channel)
+{
+    static const struct process_object nothing;
+    int *passed = fds + HELLO_FIXED_FDS;
+    size_t n = count - HELLO_FIXED_FDS;
+    int error = n > 0 ? settle_own_descriptors(&channel, passed, n, &nothing) : -EINVAL;
+    if (error >= 0) error = place(hello, passed, n - 1, &nothing);
+    if (error >= 0) settle_output();
+    if (error >= 0) error = brood__os_lifeline_watch(brood__self->lifeline_watch, &brood__self->lifeline_mine);
+    if (error >= 0 || error == -ENOENT) error = brood__os_bell_sender(&brood__self->bell_sender);
+    if (error < 0) give_up(channel, BROOD_ESTART, OS_STEP_DESCRIPTORS, -error);
+    if (!brood__member_attach(hello->member, hello->generation)) brood__os_exit_now(127);
+    brood__family_remember();
+    brood__on_tick = brood__supervisor_tick;
+    brood__server_run(hello->program, channel, passed[n - 1]);
+}
+
 _Noreturn void brood__child_run(int channel, bool inherited)
 {
     struct hello hello;
@@ -148,6 +166,7 @@ _Noreturn void brood__child_run(int channel, bool inherited)
 
     int error = join(&hello, fds, inherited), step = 0;
     if (error < 0) give_up(channel, error, 0, 0);
+    if (hello.kind == HELLO_SERVER) become_server(&hello, fds, count, channel);
     if (hello.size > PREPARE_MOST) give_up(channel, BROOD_ECORRUPT, 0, 0);
     void *bytes = malloc(hello.size ? (size_t)hello.size : 1), *memory;
     struct preparation preparation;

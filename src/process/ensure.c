@@ -6,6 +6,7 @@
 #include "arena/member.h"
 #include "call/error.h"
 #include "process/family.h"
+#include "process/program.h"
 #include "process/supervisor.h"
 
 #include <errno.h>
@@ -32,7 +33,10 @@ static int execute(uint32_t epoch, bool *killed)
 {
     *killed = false;
     const int output = 1; /* it has none yet, see brood__os_run_detached */
-    struct hello hello = {.magic = HELLO_MAGIC, .kind = HELLO_SUPERVISOR, .member = epoch};
+    struct hello hello = {
+        .magic = HELLO_MAGIC, .kind = HELLO_SUPERVISOR, .member = epoch, .program = brood__program_default()};
+    struct program program;
+    if (!brood__program_read(hello.program, &program)) return BROOD_ECORRUPT;
     hello.stdio = brood__stdio_open() & 1u << output;
     int ends[2];
     int error = brood__os_stream_pair(ends);
@@ -40,7 +44,9 @@ static int execute(uint32_t epoch, bool *killed)
     struct os_process process = {0};
     int pidfd = -1;
     error = brood__os_leave_standard(&ends[1]);
-    if (error >= 0) error = process.pid = brood__os_run_detached("brood-supervisor", BOOTSTRAP_VARIABLE, ends[1]);
+    if (error >= 0)
+        error = process.pid = brood__os_run_detached(program.path[0] ? program.path : NULL, "brood-supervisor",
+                                                     BOOTSTRAP_VARIABLE, ends[1]);
     brood__os_close(&ends[1]);
     if (error < 0) {
         brood__os_close(&ends[0]);

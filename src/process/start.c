@@ -5,6 +5,7 @@
 #include "call/log.h"
 #include "call/movable.h"
 #include "process/family.h"
+#include "process/program.h"
 #include "process/supervisor.h"
 
 #include <brood/pipe.h>
@@ -34,9 +35,11 @@ static int check(const brood_process_options *o, const brood_task *task, const v
     }
     if (o->cpu_count > MOST_CPUS || (o->cpu_count && !o->cpus)) return brood__fail_with(BROOD_EINVAL, "bad cpus");
     if (o->start_timeout < 0) return brood__fail_with(BROOD_EINVAL, "start_timeout is negative");
+    int error = brood__context_check(o->context);
+    if (error < 0) return error;
     if (o->end_count && !o->ends) return brood__fail_with(BROOD_EINVAL, "NULL for %zu ends of pipes", o->end_count);
     for (size_t i = 0; i < o->end_count; i++) {
-        int error = HANDLE_TABLE(o->ends[i].id) == TABLE_PIPE ? brood__movable_mine(o->ends[i].id) : BROOD_ESTALE;
+        error = HANDLE_TABLE(o->ends[i].id) == TABLE_PIPE ? brood__movable_mine(o->ends[i].id) : BROOD_ESTALE;
         if (error < 0)
             return brood__fail_with(error, "the process can't be given end %zu: %s", i, brood_strerror(error));
     }
@@ -145,8 +148,9 @@ static int let_go(int channel, uint32_t member, const brood_process_options *o)
 }
 
 /* Spawn and forkserver: the supervisor forks; the child reads its preparation from us. */
-static int start_elsewhere(uint32_t member, brood_start_method method, const struct preparation *preparation,
-                           const struct process_object *object, const brood_process_options *o, int64_t deadline)
+static int start_elsewhere(uint32_t member, brood_start_method method, uint32_t program,
+                           const struct preparation *preparation, const struct process_object *object,
+                           const brood_process_options *o, int64_t deadline)
 {
     void *bytes;
     size_t size;
@@ -166,7 +170,8 @@ static int start_elsewhere(uint32_t member, brood_start_method method, const str
     for (size_t i = 0; i < o->descriptor_count; i++) passed[n++] = o->descriptors[i].from;
     error = open_channel(ends);
     if (error >= 0) {
-        struct request request = {.kind = REQUEST_START, .member = member, .method = (uint32_t)method};
+        struct request request = {
+            .kind = REQUEST_START, .member = member, .method = (uint32_t)method, .program = program};
         error = brood__supervisor_request(&request, &ends[1], 1);
         brood__os_close(&ends[1]);
         if (error >= 0) {
@@ -280,6 +285,7 @@ static int start(brood_process *process, const brood_process_options *o, const b
     if (error == 0) error = check(o, task, arg);
     if (error < 0) return error;
     brood_start_method method = o->method;
+    if (method == BROOD_START_DEFAULT && o->context) method = o->context->method;
     if (method == BROOD_START_DEFAULT) {
         method = brood_get_start_method();
         if (method == BROOD_START_FORK && brood__os_has_threads())
@@ -300,25 +306,33 @@ static int start(brood_process *process, const brood_process_options *o, const b
     error = describe(o, task, arg, name, directory, &preparation, &object);
     preparation.public.method = method;
     if (error < 0) return error;
-    int64_t deadline = brood__os_deadline(o->start_timeout ? o->start_timeout : brood__arena()->start_timeout);
+    uint32_t program = 0;
+    if (method != BROOD_START_FORK) error = brood__program_of(o->context, &program);
+    if (error < 0) return error;
+    int timeout = o->start_timeout ? o->start_timeout : o->context ? o->context->start_timeout : 0;
+    int64_t deadline = brood__os_deadline(timeout ? timeout : brood__arena()->start_timeout);
     for (int tries = 1;; tries++) {
         uint32_t member = 0, epoch = 0;
         error = brood__member_claim(name, ROLE_PROCESS, method, o->daemon, &member);
         if (error < 0) return error;
         uint32_t generation = brood__member_generation(member);
+        if (method == BROOD_START_FORKSERVER) brood__member_at(member)->program = program;
         error = brood__supervisor_ensure(&epoch);
         bool was_there = error == 0;
         if (was_there)
-            error = method == BROOD_START_FORK ? start_by_fork(member, &preparation, &object, o, deadline)
-                                               : start_elsewhere(member, method, &preparation, &object, o, deadline);
+            error = method == BROOD_START_FORK
+                        ? start_by_fork(member, &preparation, &object, o, deadline)
+                        : start_elsewhere(member, method, program, &preparation, &object, o, deadline);
         if (error == 0) {
             process->id = HANDLE(TABLE_MEMBER, member, generation);
             brood__log(BROOD_LOG_INFO, "%s (pid %d) was started by %s to run %s", name,
                        (int)brood__member_at(member)->pid, brood_start_method_name(method), task->name);
             return 0;
         }
-        /* The supervisor may have taken the request with it: nothing came of it, so it can be asked again. */
-        if (!brood__process_discard(member) || tries == TRIES || !was_there || !was_replaced(epoch)) return error;
+        /* The supervisor, or a server, may have taken the request with it: then it can be asked again. */
+        bool nothing = brood__process_discard(member), lost = error == BROOD_ELOST;
+        if (tries == TRIES || !(lost || (nothing && was_there && was_replaced(epoch))))
+            return lost ? brood__fail_with(BROOD_ESTART, "the server was ended, and so were those after it") : error;
     }
 }
 

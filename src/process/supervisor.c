@@ -27,9 +27,12 @@
 #include "call/error.h"
 #include "call/log.h"
 #include "process/family.h"
+#include "process/program.h"
 #include "process/repair.h"
+#include "process/server.h"
 #include "sync/bell.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -171,12 +174,16 @@ static void finish(uint32_t index)
     if (first) ending = true;
 }
 
-/* A child of the supervisor before us: whoever inherited it reaps it soon, and then the pidfd knows. */
-static enum os_exit ask_again(int pidfd, int *value)
+/*
+ * A child of the supervisor before us, or of a server: whoever has it reaps it soon, and then the pidfd knows; a server
+ * says it in the process table too.
+ */
+static enum os_exit ask_again(struct member_shm *m, int pidfd, int *value)
 {
     enum os_exit exit = OS_EXIT_UNKNOWN;
     for (int i = 0; i < 40 && exit == OS_EXIT_UNKNOWN; i++) {
         brood__os_nap(500 * 1000);
+        if (m->program && atomic_load(&m->ended) & ENDED && ENDED_KIND(atomic_load(&m->ended)) != ENDED_SAID) break;
         exit = brood__os_process_exit(pidfd, value);
     }
     return exit;
@@ -229,8 +236,8 @@ static void ended(uint32_t index)
     struct os_usage usage;
     enum os_exit exit = brood__os_process_end(w->pidfd, &value, &usage);
     if (exit == OS_EXIT_RUNNING) return;
-    if (exit == OS_EXIT_UNKNOWN && m->role == ROLE_WORKER && m->method != BROOD_START_FORK)
-        exit = ask_again(w->pidfd, &value);
+    if (exit == OS_EXIT_UNKNOWN && (m->program || (m->role == ROLE_WORKER && m->method != BROOD_START_FORK)))
+        exit = ask_again(m, w->pidfd, &value);
     brood__os_poller_remove(poller, w->pidfd);
     brood__os_close(&w->pidfd);
     uint64_t word = atomic_load(&m->slot.word);
@@ -269,6 +276,13 @@ static void retry(void)
 
 /* --------------------------------------------------------------------------------------------------------- watching */
 
+/* Of a start that was given up. */
+static void forget_report(struct watched *w)
+{
+    if (w->report >= 0) brood__os_poller_remove(poller, w->report);
+    brood__os_close(&w->report);
+}
+
 /* End a process that was started for nobody, and reap it; its slot is another's now. */
 static void end_stray(struct watched *w)
 {
@@ -279,8 +293,7 @@ static void end_stray(struct watched *w)
         brood__os_close(&w->pidfd);
     }
     w->pidfd = -1;
-    if (w->report >= 0) brood__os_poller_remove(poller, w->report);
-    brood__os_close(&w->report);
+    forget_report(w);
     w->unreported = false;
 }
 
@@ -401,34 +414,44 @@ static bool kill_all(void)
 
 /* -------------------------------------------------------------------------------------------------------- starting */
 
-/* In the fork of the supervisor: nothing of it stays but the family; the channel says what to be. */
-static _Noreturn void started_child(int channel, brood_start_method method)
+static uint32_t own_program; /* of which this is, see program.h */
+
+static _Noreturn void become_program(int channel, uint32_t index)
 {
     extern char **environ;
+    struct program program;
+    char value[32], name[] = BOOTSTRAP_VARIABLE;
+    name[sizeof name - 2] = 0; /* without the '=' */
+    snprintf(value, sizeof value, "%d:%d", (int)getpid(), channel);
+    setenv(name, value, 1); /* the rest of it is for the loader; its own comes by the channel */
+    int error = brood__os_set_inheritable(channel, true);
+    if (error >= 0 && !brood__program_read(index, &program)) error = -ENOENT;
+    char *path = error >= 0 && program.path[0] ? program.path : NULL;
+    char *argv[] = {path ? path : (char *)"brood", NULL};
+    if (error >= 0) error = brood__os_exec(path, argv, environ);
+    brood__report_send(channel, BROOD_EEXEC, OS_STEP_EXEC, -error, NULL);
+    brood__os_exit_now(127);
+}
+
+/* In the fork of the supervisor: nothing of it stays but the family; the channel says what to be. */
+static _Noreturn void started_child(int channel, brood_start_method method, uint32_t program)
+{
     int keep[] = {0, 1, 2, channel, brood__self->memory, brood__self->listener, brood__self->lifeline_watch};
     brood__os_close_all_but(keep, sizeof keep / sizeof *keep);
-    if (method == BROOD_START_SPAWN) {
-        char value[32], name[] = BOOTSTRAP_VARIABLE;
-        name[sizeof name - 2] = 0; /* without the '=' */
-        snprintf(value, sizeof value, "%d:%d", (int)getpid(), channel);
-        setenv(name, value, 1); /* the rest of it is for the loader; its own comes by the channel */
-        char *argv[] = {brood__prepared.public.argc > 0 ? brood__prepared.public.argv[0] : (char *)"brood", NULL};
-        int error = brood__os_set_inheritable(channel, true);
-        if (error >= 0) error = brood__os_exec_self(argv, environ);
-        brood__report_send(channel, BROOD_EEXEC, OS_STEP_EXEC, -error, NULL);
-        brood__os_exit_now(127);
-    }
+    if (method == BROOD_START_SPAWN) become_program(channel, program);
     brood__child_run(channel, true);
 }
 
 /* Fork; the channel's end is the child's.  0 or -errno. */
-static int launch(uint32_t member, brood_start_method method, int channel)
+static int launch(uint32_t member, brood_start_method method, uint32_t program, int channel)
 {
+    if (method == BROOD_START_FORKSERVER && program != own_program && program != 0)
+        return brood__server_launch(program, member, channel);
     if (!keep_spares()) return -EMFILE; /* it could not be watched */
     pid_t pid = brood__os_fork();
     if (pid == 0) {
         brood__family_rejoin();
-        started_child(channel, method);
+        started_child(channel, method, program);
     }
     if (pid < 0) return (int)pid;
     struct os_process process = {pid, 0};
@@ -443,7 +466,7 @@ static int launch(uint32_t member, brood_start_method method, int channel)
 static void start_request(const struct request *request, int *fds, size_t count)
 {
     if (count != 1 || request->member == 0 || request->member >= member_count()) return;
-    int error = launch(request->member, (brood_start_method)request->method, fds[0]);
+    int error = launch(request->member, (brood_start_method)request->method, (uint32_t)request->program, fds[0]);
     int step = is_scarce(error) ? OS_STEP_DESCRIPTORS : OS_STEP_FORK;
     if (error < 0) brood__report_send(fds[0], BROOD_ESTART, step, -error, NULL);
 }
@@ -456,25 +479,18 @@ static void discard_request(const struct request *request)
     if (watched[index].generation == (uint32_t)request->object) brood__supervisor_kill(index);
 }
 
-int brood__supervisor_start(uint32_t member, brood_start_method method, const int stdio_fds[3], const void *bytes,
-                            size_t size)
+/* Send the hello, launch, and wait for the report. */
+static int begin(struct hello *hello, const int *passed, size_t n, uint32_t program)
 {
-    struct hello hello = {
-        .magic = HELLO_MAGIC, .kind = HELLO_PROCESS, .member = member, .method = (uint32_t)method, .size = size};
-    hello.generation = brood__member_generation(member);
-    hello.place = brood__offset(bytes);
-    int passed[3], ends[2];
-    size_t n = 0;
+    uint32_t member = hello->member;
+    int ends[2];
     if (!at_home(member)) return -ENOMEM;
-    for (int fd = 0; fd < 3; fd++) {
-        if (stdio_fds[fd] < 0) continue;
-        hello.stdio |= 1u << fd;
-        passed[n++] = stdio_fds[fd];
-    }
+    hello->magic = HELLO_MAGIC;
+    hello->generation = brood__member_generation(member);
     int error = brood__os_stream_pair(ends);
     if (error < 0) return error;
-    error = brood__hello_send(ends[0], &hello, passed, n, NULL, 0); /* it fits, or it is an error: we don't wait */
-    if (error >= 0) error = launch(member, method, ends[1]);
+    error = brood__hello_send(ends[0], hello, passed, n, NULL, 0); /* it fits, or it is an error: we don't wait */
+    if (error >= 0) error = launch(member, (brood_start_method)hello->method, program, ends[1]);
     brood__os_close(&ends[1]);
     if (error >= 0) {
         error = brood__os_poller_add(poller, ends[0], TAG(TAG_REPORT, member));
@@ -484,8 +500,36 @@ int brood__supervisor_start(uint32_t member, brood_start_method method, const in
         brood__os_close(&ends[0]);
         return error;
     }
+    forget_report(&watched[member]);
     watched[member].report = ends[0];
     return 0;
+}
+
+int brood__supervisor_start(uint32_t member, brood_start_method method, uint32_t program, const int stdio_fds[3],
+                            const void *bytes, size_t size)
+{
+    struct hello hello = {.kind = HELLO_PROCESS, .member = member, .method = (uint32_t)method, .size = size};
+    hello.place = brood__offset(bytes);
+    int passed[3];
+    size_t n = 0;
+    for (int fd = 0; fd < 3; fd++) {
+        if (stdio_fds[fd] < 0) continue;
+        hello.stdio |= 1u << fd;
+        passed[n++] = stdio_fds[fd];
+    }
+    return begin(&hello, passed, n, program);
+}
+
+int brood__supervisor_start_server(uint32_t member, uint32_t program, int channel)
+{
+    struct hello hello = {.kind = HELLO_SERVER, .member = member, .method = BROOD_START_SPAWN, .program = program};
+    int passed[4];
+    size_t n = 0;
+    hello.stdio = brood__stdio_open();
+    for (int fd = 0; fd < 3; fd++)
+        if (hello.stdio & 1u << fd) passed[n++] = fd;
+    passed[n++] = channel;
+    return begin(&hello, passed, n, program);
 }
 
 static void report(uint32_t member)
@@ -499,6 +543,10 @@ static void report(uint32_t member)
         w->unreported = true;
     else
         tell_started(member, code);
+    struct member_shm *m = brood__member_at(member);
+    uint64_t word = atomic_load(&m->slot.word);
+    bool ours = SLOT_STATE(word) == SLOT_INIT && SLOT_OWNER(word) == OWNER_SUPERVISOR;
+    if (code < 0 && w->pidfd < 0 && ours) brood__member_abandon(member); /* no process ever had it */
 }
 
 /* ------------------------------------------------------------------------------------------------ areas' descriptors */
@@ -704,6 +752,14 @@ static void live(void)
     }
 }
 
+/* A preload is not for it: with one, it is of none of the programs that forks are asked of. */
+static uint32_t program_without_preload(uint32_t index)
+{
+    struct program program;
+    if (!brood__program_read(index, &program) || !program.preload) return index;
+    return program.path[0] ? UINT32_MAX : 0;
+}
+
 /* Workers of pools that a supervisor before this one knew print where this one does. */
 static void take_output(const struct hello *hello, int fds[], size_t count)
 {
@@ -739,6 +795,7 @@ _Noreturn void brood__supervisor_run(const struct hello *hello, int fds[], size_
     if (chdir("/") < 0) { /* stay, then: only keeps a directory busy */
     }
     brood__family_remember();
+    own_program = program_without_preload(hello->program);
     if (!take_office(hello->member)) brood__os_exit_now(0);
     brood__log(BROOD_LOG_INFO, hello->member == 1 ? "begins" : "begins in place of one that was ended");
     brood__report_send(channel, 0, 0, 0, NULL);

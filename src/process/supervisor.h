@@ -40,10 +40,11 @@ enum request_kind {
 #define POOL_KEEPS_STDERR 2
 struct request {
     uint32_t kind;
-    uint32_t member; /* START, DISCARD, WATCH; POOL_KEEPS_STDERR: the worker */
-    uint32_t method; /* START; POOL: POOL_IS_NEW when its owner announces it, POOL_KEEPS_STDERR from a worker */
-    uint32_t stdio;  /* POOL: which of 0, 1, 2 come along; POOL_KEEPS_STDERR: the worker's generation */
-    uint64_t object; /* POOL, DEPOSIT, REDEEM: its handle; DISCARD: the generation of the member */
+    uint32_t member;  /* START, DISCARD, WATCH; POOL_KEEPS_STDERR: the worker */
+    uint32_t method;  /* START; POOL: POOL_IS_NEW when its owner announces it, POOL_KEEPS_STDERR from a worker */
+    uint32_t stdio;   /* POOL: which of 0, 1, 2 come along; POOL_KEEPS_STDERR: the worker's generation */
+    uint64_t object;  /* POOL, DEPOSIT, REDEEM: its handle; DISCARD: the generation of the member */
+    uint64_t program; /* START: see program.h */
 };
 struct answer {
     int32_t code; /* 0: of REDEEM, the descriptor comes with it */
@@ -76,8 +77,10 @@ _Noreturn void brood__supervisor_run(const struct hello *hello, int fds[], size_
  * arena.
  * Its report comes to area->started.  0 or an errno.
  */
-int brood__supervisor_start(uint32_t member, brood_start_method method, const int stdio_fds[3], const void *bytes,
-                            size_t size);
+int brood__supervisor_start(uint32_t member, brood_start_method method, uint32_t program, const int stdio_fds[3],
+                            const void *bytes, size_t size);
+/* Start the server of a program, which gets the channel: as above, its report comes once it has run its preload. */
+int brood__supervisor_start_server(uint32_t member, uint32_t program, int channel);
 /* Watch a member that another process forked: one that is LIVE; one that will be (0, or why it is not watched yet). */
 void brood__supervisor_watch(uint32_t member);
 int brood__supervisor_watch_pid(uint32_t member, const struct os_process *process);

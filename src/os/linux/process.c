@@ -337,9 +337,16 @@ int brood__os_program_path(char *path, size_t capacity)
     return 0;
 }
 
-static int open_program(struct program *program)
+/* path: another program than this one, or NULL. */
+static int open_program(struct program *program, const char *path)
 {
     char link[64], opened[PATH_MAX];
+    if (path) {
+        struct text text = text_in(program->path, sizeof program->path);
+        text_put(&text, path);
+        program->fd = -1;
+        return 0;
+    }
     if (brood__os_program_path(program->path, sizeof program->path) < 0) program->path[0] = '\0';
     program->fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
     if (program->fd < 0) return errno == ENOENT && program->path[0] ? 0 : -errno; /* ENOENT: no /proc */
@@ -394,13 +401,26 @@ static int execute(const struct program *program, char *const argv[], char *cons
     return -errno;
 }
 
-int brood__os_exec_self(char *const argv[], char *const environment[])
+int brood__os_exec(const char *path, char *const argv[], char *const environment[])
 {
     struct program program;
-    int result = open_program(&program);
+    int result = open_program(&program, path);
     if (result == 0) result = execute(&program, argv, environment);
     brood__os_close(&program.fd);
     return result;
+}
+
+int brood__os_find_program(const char *name, char path[], size_t capacity)
+{
+    char resolved[PATH_MAX];
+    struct stat status;
+    if (!realpath(name, resolved) || stat(resolved, &status) < 0) return -errno;
+    if (!S_ISREG(status.st_mode)) return S_ISDIR(status.st_mode) ? -EISDIR : -EACCES;
+    if (access(resolved, X_OK) < 0) return -errno;
+    if (strlen(resolved) >= capacity) return -ENAMETOOLONG;
+    struct text text = text_in(path, capacity);
+    text_put(&text, resolved);
+    return 0;
 }
 
 pid_t brood__os_fork(void)
@@ -509,12 +529,12 @@ static int start_detached(struct detached *start)
     return result < 0 ? result : outcome(start);
 }
 
-int brood__os_run_detached(const char *name, const char *variable, int keep)
+int brood__os_run_detached(const char *path, const char *name, const char *variable, int keep)
 {
     struct detached *start = prepare_detached(name, variable, keep);
     if (!start) return -errno;
 
-    int result = open_program(&start->program);
+    int result = open_program(&start->program, path);
     if (result == 0) result = start_detached(start);
     brood__os_close(&start->program.fd);
     munmap(start, start->size);

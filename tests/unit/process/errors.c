@@ -468,7 +468,7 @@ static struct hand by_hand(int type)
     struct hand hand;
     ck_assert_int_eq(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends), 0);
     hand.channel = ends[0];
-    hand.pid = brood__os_run_detached("by-hand", BOOTSTRAP_VARIABLE, ends[1]);
+    hand.pid = brood__os_run_detached(NULL, "by-hand", BOOTSTRAP_VARIABLE, ends[1]);
     ck_assert_int_gt(hand.pid, 0);
     close(ends[1]);
     return hand;

@@ -52,6 +52,8 @@ int brood__list_check(const struct list_shm *list, size_t size);
 int64_t brood__list_length(const struct list_shm *list, size_t size);
 int brood__list_get(const struct list_shm *list, size_t size, size_t index, brood_element *element, void *buffer,
                     size_t capacity);
+/* How long a set waits for another's end, after which that is taken for stopped or forged. */
+extern int64_t brood__list_patience_ns;
 int brood__list_set(struct list_shm *list, size_t size, size_t index, const brood_element *element);
 
 #endif

@@ -203,7 +203,7 @@ int brood__list_get(const struct list_shm *list, size_t size, size_t index, broo
     return BROOD_ECORRUPT; /* nobody sets so often: somebody writes over it */
 }
 
-#define PATIENCE_NS ((int64_t)2 * 1000 * 1000 * 1000)
+int64_t brood__list_patience_ns = (int64_t)2 * 1000 * 1000 * 1000;
 
 /* The latch, which is announced; not for ever, for a stranger may have written anything there. */
 static int take(os_word *word)
@@ -216,7 +216,7 @@ static int take(os_word *word)
             brood__relax(n);
             continue;
         }
-        if (deadline == 0) deadline = brood__os_now() + PATIENCE_NS;
+        if (deadline == 0) deadline = brood__os_now() + brood__list_patience_ns;
         if (brood__os_now() > deadline) return BROOD_ETIMEDOUT;
         brood__os_nap(n < 140 ? 50 * 1000 : 1000 * 1000);
     }

@@ -4,7 +4,7 @@
  *
  * The input is a list of calls: a byte for the function, one for the kind of handle, eight for its value.  One object of
  * each type is there, and the calls may use and free it, so that what is forged is often nearly right.  Timeouts are 0
- * or 1 ms, so nothing waits.
+ * or 1 ms, so nothing waits.  Handles of values, arrays, lists, segments and scopes are in shared.c.
  */
 #include "arena/member.h"
 #include "fuzz.h"

@@ -251,12 +251,13 @@ static int map_by_handle(uint64_t id, struct mapping **mapped)
     if (error < 0) return brood__fail_with(error, "%s: %s", known.name, brood_strerror(error));
     error = check_size(known.name, &is, known.is.size);
     struct mapping *m = error == 0 ? new_mapping() : NULL;
-    if (error == 0 && !m) error = BROOD_ENOMEM;
+    bool good = error == 0;
+    if (good && !m) error = BROOD_ENOMEM;
     if (error == 0) error = map(m, fd, known.is.size, false, known.name);
     brood__os_close(&fd);
     if (error < 0) {
         if (m) atomic_store(&m->id, 0);
-        return error;
+        return good ? brood__fail_with(error, "%s: %s", known.name, brood_strerror(error)) : error;
     }
     atomic_store(&m->id, id);
     *mapped = m;

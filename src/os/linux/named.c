@@ -215,7 +215,11 @@ int brood__os_named_remove(const char *name, const struct os_named *is, bool unu
     if (lstat(path.text, &file) < 0) return -errno;
     if (!is_the_same(&file, is) || !S_ISREG(file.st_mode)) return -ENOENT;
     struct os_named found;
-    error = brood__os_named_open(name, false, false, &fd, &found);
+    for (int tries = 0; tries < 3; tries++) { /* gone when it was opened, but there: it went and came */
+        error = brood__os_named_open(name, false, false, &fd, &found);
+        if (error != -ENOENT || lstat(path.text, &file) < 0) break;
+        error = -EAGAIN;
+    }
     if (error < 0) return error;
     if (found.device != is->device || found.inode != is->inode) error = -ENOENT;
     if (error == 0 && unused) error = brood__os_named_lock(fd, true);

@@ -6,12 +6,14 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -315,6 +317,14 @@ static void tick(int signal)
     (void)signal; /* only ends the wait */
 }
 
+/* Names that others have in /dev/shm meanwhile are not of this run.  Without the right to it, runs share them. */
+static void have_own_names(void)
+{
+    if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0) return;
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
+        mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
+}
+
 void run_scene(const struct scene *to_play)
 {
     const long options = PTRACE_O_EXITKILL | PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
@@ -329,6 +339,7 @@ void run_scene(const struct scene *to_play)
         close(gate[1]);
         if (read(gate[0], &byte, 1) != 1) _exit(EXIT_FAILURE);
         close(gate[0]);
+        have_own_names();
         filter_calls();
         subject_play(scene);
     }

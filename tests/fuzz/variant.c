@@ -34,7 +34,8 @@ static void compare_parts(const brood_variant *v)
         const brood_variant *a = brood_variant_at(v, i - 1), *b = brood_variant_at(v, i);
         void *x, *y;
         size_t x_size, y_size;
-        require(brood_variant_encode(a, &x, &x_size) == 0 && brood_variant_encode(b, &y, &y_size) == 0);
+        require(brood_variant_encode(a, &x, &x_size) == 0);
+        require(brood_variant_encode(b, &y, &y_size) == 0);
         int bytes = brood__slice_compare((struct slice){x, x_size}, (struct slice){y, y_size});
         int order = brood_variant_compare(a, b);
         require((order > 0) - (order < 0) == (bytes > 0) - (bytes < 0));

@@ -13,6 +13,7 @@
 #include <brood/event.h>
 #include <brood/lock.h>
 #include <brood/log.h>
+#include <brood/manager.h>
 #include <brood/pipe.h>
 #include <brood/pool.h>
 #include <brood/process.h>

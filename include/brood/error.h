@@ -45,7 +45,8 @@
     X(EDEADLINE, -9015, "the task ran longer than its deadline")                                       \
     X(EOOM, -9016, "the process that did the work was killed because its cgroup was out of memory")    \
     X(EAUTH, -9017, "the other end did not prove that it knows the key, or refused ours")              \
-    X(EBROKEN, -9018, "the barrier is broken: a party died, was late or gave up")
+    X(EBROKEN, -9018, "the barrier is broken: a party died, was late or gave up")                      \
+    X(EMISSING, -9019, "there is no such key, index or item")
 
 enum brood_error {
 #define BROOD__ERROR_ENUM(name, value, text) BROOD_##name = value,

@@ -15,6 +15,7 @@ const struct table_shape brood__table_shapes[TABLE_COUNT] = {
     [TABLE_TOKEN] = {64, 1 << 16},      [TABLE_MODULE] = {512, 1 << 12},  [TABLE_SHARED] = {128, 1 << 20},
     [TABLE_NAMED] = {512, 1 << 14},     [TABLE_SCOPE] = {64, 1 << 16},    [TABLE_RLOCK] = {64, 1 << 20},
     [TABLE_CONDITION] = {128, 1 << 18}, [TABLE_BARRIER] = {128, 1 << 17}, [TABLE_PROGRAM] = {2048, 1 << 10},
+    [TABLE_MANAGER] = {512, 1 << 12},
 };
 
 #define GROW_BYTES (64u * 1024u)

@@ -45,6 +45,7 @@ enum table {
     TABLE_BARRIER,
     TABLE_MODULE,
     TABLE_PROGRAM,
+    TABLE_MANAGER,
     TABLE_COUNT
 };
 

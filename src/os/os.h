@@ -442,6 +442,16 @@ int brood__os_poller_add(int poller, int fd, uint64_t tag);
 void brood__os_poller_remove(int poller, int fd);
 /* Wait; returns how many tags were written, 0 at the deadline. */
 int brood__os_poller_wait(int poller, uint64_t *tags, int capacity, int64_t deadline);
+/* The same for who writes too: watch for these events, or for others than before; 0 events: for its end alone. */
+enum { OS_READABLE = 1, OS_WRITABLE = 2 };
+struct os_ready {
+    uint64_t tag;
+    unsigned events; /* an end or an error is both */
+};
+int brood__os_poller_watch(int poller, int fd, uint64_t tag, unsigned events);
+int brood__os_poller_ready(int poller, struct os_ready *ready, int capacity, int64_t deadline);
+/* End a stream both ways for all who have it: who waits on it wakes. */
+void brood__os_stream_shutdown(int fd);
 
 /* ----------------------------------------------------------------------------------------------------- address.c */
 

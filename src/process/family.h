@@ -12,6 +12,8 @@ void brood__family_remember(void);
 void brood__family_rejoin(void);
 /* The slow tick of a sleeper: if the supervisor is dead, start another. */
 void brood__supervisor_tick(void);
+/* NULL, or called by brood_fini before the arena goes: what an area above keeps open. */
+extern void (*brood__on_fini)(void);
 /* Close the sentinels of this process; forget: in a forked child, where they are the parent's. */
 void brood__sentinel_close_all(bool forget);
 /* Write out what stands in streams, lest a forked child writes it too. */

@@ -235,6 +235,8 @@ static void end_family(void)
     end_supervisors();
 }
 
+void (*brood__on_fini)(void);
+
 int brood_fini(void)
 {
     int error = brood__enter();
@@ -248,6 +250,7 @@ int brood_fini(void)
         for (const struct area *const *area = brood__areas; *area; area++)
             if ((*area)->over) (*area)->over();
     }
+    if (brood__on_fini) brood__on_fini();
     brood__bell_close_all(!first);
     brood__sentinel_close_all(false);
     brood__arena_detach();

@@ -94,6 +94,39 @@ int brood__os_poller_wait(int poller, uint64_t *tags, int capacity, int64_t dead
     }
 }
 
+int brood__os_poller_watch(int poller, int fd, uint64_t tag, unsigned events)
+{
+    struct epoll_event event = {
+        .events = (events & OS_READABLE ? EPOLLIN : 0u) | (events & OS_WRITABLE ? EPOLLOUT : 0u), .data = {.u64 = tag}};
+    if (epoll_ctl(poller, EPOLL_CTL_MOD, fd, &event) == 0) return 0;
+    if (errno == ENOENT && epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event) == 0) return 0;
+    return -errno;
+}
+
+int brood__os_poller_ready(int poller, struct os_ready *ready, int capacity, int64_t deadline)
+{
+    enum { AT_ONCE = 64 };
+    struct epoll_event events[AT_ONCE];
+    if (capacity > AT_ONCE) capacity = AT_ONCE;
+    for (;;) {
+        int count = epoll_wait(poller, events, capacity, brood__os_remaining(deadline));
+        if (count < 0 && errno != EINTR) return -errno;
+        for (int i = 0; i < count; i++) {
+            unsigned both = events[i].events & (EPOLLHUP | EPOLLERR) ? OS_READABLE | OS_WRITABLE : 0;
+            ready[i].tag = events[i].data.u64;
+            ready[i].events = both | (events[i].events & EPOLLIN ? OS_READABLE : 0u) |
+                              (events[i].events & EPOLLOUT ? OS_WRITABLE : 0u);
+        }
+        if (count > 0) return count;
+        if (brood__os_remaining(deadline) == 0) return 0;
+    }
+}
+
+void brood__os_stream_shutdown(int fd)
+{
+    shutdown(fd, SHUT_RDWR);
+}
+
 /* --------------------------------------------------------------------------------------------------- connections */
 
 int brood__os_channel_pair(int ends[2])

@@ -239,8 +239,8 @@ int brood__list_set(struct list_shm *list, size_t size, size_t index, const broo
     error = take(&list->latch.word);
     if (error == 0) {
         uint64_t turn = atomic_load_explicit(&slot->turn, memory_order_relaxed);
-        atomic_thread_fence(
-            memory_order_release); /* who still reads that half, of an older turn, sees that it is over */
+        /* Who still reads that half, of an older turn, sees that it is over. */
+        atomic_thread_fence(memory_order_release);
         write_half((_Atomic uint64_t *)(uintptr_t)half[!(turn & 1)], element);
         atomic_store_explicit(&slot->turn, turn + 1, memory_order_release); /* the commit */
         brood__latch_release(&list->latch.word, 0);

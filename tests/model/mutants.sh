@@ -98,5 +98,16 @@ mutant task-death-unsaid pool/fate.c 's/lose\(pool, pool_id, t, seen, death\);/;
 # --- fences
 mutant rest-unfenced pool/worker.c '/^static void rest/,/^}/ s/atomic_thread_fence\(memory_order_seq_cst\);/;/' task/weak
 
+# --- looks without a latch
+mutant visit-unseen arena/visit.c '/^bool brood__visited/,/^}/ s/== id\) return true;/== id) continue;/' visit/add-and-free
+mutant visit-no-second-look arena/visit.c '/^void \*brood__visit_begin/,/^}/ s/if \(brood__slot_is\(slot, id\)\) return slot;/return slot;/' \
+    visit/add-and-free
+mutant scope-end-unseen shared/shared.c '/^int brood__shared_make/,/^}/ s/brood__shared_free\(plan->what, made\);/;/' \
+    scope/make-and-end
+mutant scope-not-repaired shared/shared.c 's/&& scope && !brood__slot_find\(TABLE_SCOPE, scope\)\)/\&\& 0)/' scope/make-and-end
+mutant list-get-believes shared/slots.c 's/if \(atomic_load_explicit\(&slot->turn, memory_order_relaxed\) == turn\) return error;/return error;/' \
+    list/set-and-get
+mutant list-commits-early shared/slots.c 's/turn \+ 1, memory_order_release\)/turn + 1, memory_order_relaxed)/' list/weak
+
 echo "model-mutants: $tried points, $failed failures"
 [ $failed -eq 0 ]

@@ -23,11 +23,19 @@ typedef struct brood_queue {
     uint64_t id;
 } brood_queue;
 
+#define BROOD_UNBOUNDED SIZE_MAX
+#define BROOD_QUEUE_PRIORITIES 8
+
 typedef struct brood_queue_options {
     size_t max_items; /* messages at most, up to INT32_MAX; 0: as many as fit */
     size_t capacity;  /* bytes of messages at most, rounded up to a power of two, 256 at least; 0: 64 KiB.  Each takes 8
                          bytes more here, and is rounded up to 8.  One longer than a quarter of the capacity less 16
                          bytes travels in a buffer, and takes 16 bytes here */
+    size_t grows_to; /* not 0: a queue that has no room takes twice the capacity (4 KiB at least, at first), up to this,
+                         rounded up likewise, and gives it back when it is found empty; BROOD_UNBOUNDED: as far as the
+                         family's arena goes */
+    unsigned joinable;   /* 1: what is taken has to be marked done, see brood_queue_join */
+    unsigned priorities; /* so many, each with a capacity of its own: BROOD_QUEUE_PRIORITIES at most; 0: one */
 } brood_queue_options;
 
 /* A message being read in place: see brood_queue_get_view. */
@@ -41,8 +49,8 @@ BROOD_BEGIN
 
 /*
  * Make a queue, owned by this process: it goes when brood_queue_free is called or this process dies.  options may be
- * NULL.  0; BROOD_EINVAL: max_items is beyond INT32_MAX, or capacity beyond the arena's limit; BROOD_EARENA,
- * BROOD_ENOTMEMBER.
+ * NULL.  0; BROOD_EINVAL: max_items is beyond INT32_MAX, priorities beyond BROOD_QUEUE_PRIORITIES, or capacity beyond the
+ * arena's limit; BROOD_EARENA, BROOD_ENOTMEMBER.
  */
 BROOD_API int brood_queue_new(brood_queue *queue, const brood_queue_options *options);
 
@@ -53,13 +61,21 @@ BROOD_API int brood_queue_free(brood_queue queue);
 BROOD_API int brood_queue_close(brood_queue queue);
 
 /*
- * Put `size` bytes (0 is a message too); they are copied.  0; "not now" when full; BROOD_ECLOSED; BROOD_EARENA when a
- * long message finds no buffer: nothing was put.
+ * Put `size` bytes (0 is a message too); they are copied.  0; "not now" when full, which one that grows is where it may
+ * grow no more; BROOD_ECLOSED; BROOD_EARENA when a long message finds no buffer, or a queue that is to grow no memory:
+ * nothing was put.
  */
 BROOD_API int brood_queue_put(brood_queue queue, const void *data, size_t size, int timeout);
 
 /*
- * Take the oldest message into data, which has room for `capacity` bytes; *size gets its length.  0; "not now" when
+ * Likewise with a priority, from 0, which all other puts have, to one less than the queue's priorities: gets take those
+ * of the highest first, and those of one priority in the order of each producer.  BROOD_EINVAL: the queue has no such.
+ */
+BROOD_API int brood_queue_put_priority(brood_queue queue, const void *data, size_t size, unsigned priority,
+                                       int timeout);
+
+/*
+ * Take the oldest message (of the highest priority that there is) into data, which has room for `capacity` bytes; *size gets its length.  0; "not now" when
  * empty; BROOD_ECLOSED: closed and empty; BROOD_EMSGSIZE: it is longer, stays where it is, and *size says its length.
  */
 BROOD_API int brood_queue_get(brood_queue queue, void *data, size_t capacity, size_t *size, int timeout);
@@ -103,13 +119,34 @@ BROOD_API int brood_queue_put_batch(brood_queue queue, const brood_bytes *messag
 /*
  * Take up to n messages into data, one behind the other, each at an offset that is a multiple of 8; sizes[i] gets each
  * length.  The answer is how many, at least 1.  Long messages and such as don't fit stay (BROOD_EMSGSIZE for the
- * first).  BROOD_EINVAL: n is 0 or beyond INT32_MAX.
+ * first).  All are of one priority.  BROOD_EINVAL: n is 0 or beyond INT32_MAX.
  * "What a dying consumer holds" is here the whole batch.
  */
 BROOD_API int brood_queue_get_batch(brood_queue queue, void *data, size_t capacity, size_t *sizes, size_t n,
                                     int timeout);
 
-/* Messages in it now, at least 0; a count may be out of date when it is read.  empty and full: 1 or 0. */
+/*
+ * Of a joinable queue: mark one message done that was taken; one of the caller's, or, if it has none, anyone's.  0;
+ * BROOD_EPERM: none is open, so this is one too often; BROOD_EINVAL: the queue is not joinable.
+ * A get of a joinable queue may also answer BROOD_EARENA: messages of 1024 members are open already.  Nothing is taken.
+ */
+BROOD_API int brood_queue_task_done(brood_queue queue);
+
+/*
+ * Wait until the queue is empty and all that was taken is marked done.  0; BROOD_ELOST: so it is, but members have died,
+ * or ended, with messages that they had taken and not marked done, and brood_queue_lost has not been asked for these;
+ * "not now"; BROOD_EINVAL: the queue is not joinable.  Closing a queue doesn't end the wait: what is in it is to be done.
+ */
+BROOD_API int brood_queue_join(brood_queue queue, int timeout);
+
+/*
+ * How many messages were lost with members that died after they had taken them and before they marked them done, since
+ * this was asked last; they are forgotten by that.  >= 0; BROOD_EINVAL: the queue is not joinable.
+ */
+BROOD_API int64_t brood_queue_lost(brood_queue queue);
+
+/* Messages in it now, at least 0; a count may be out of date when it is read.  empty and full (for a message of
+   no bytes and priority 0): 1 or 0. */
 BROOD_API int64_t brood_queue_size(brood_queue queue);
 BROOD_API int brood_queue_empty(brood_queue queue);
 BROOD_API int brood_queue_full(brood_queue queue);

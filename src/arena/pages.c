@@ -253,6 +253,38 @@ int brood__pages_free(enum table table, uint32_t index)
     return 0;
 }
 
+int brood__pages_move(enum table from, uint32_t from_index, enum table to, uint32_t to_index)
+{
+    struct pages_shm *s = pages();
+    struct slot_shm *source = brood__slot_at(from, from_index), *target = brood__slot_at(to, to_index);
+    void *announced;
+    int error = enter(&announced);
+    if (error < 0) return error;
+    uint64_t body = source->body, old = target->body;
+    uint32_t number = (uint32_t)((body - s->heap) / PAGE_SIZE);
+    *(volatile uint64_t *)&source->body = 0; /* (1) nobody's */
+    atomic_signal_fence(memory_order_seq_cst);
+    write_word(number, RUN(USED, RUN_PAGES(page(number)->word), OWNER(to, to_index))); /* (2) for whom */
+    *(volatile uint64_t *)&target->body = body;                                        /* (3) the old one is nobody's */
+    atomic_signal_fence(memory_order_seq_cst);
+    if (old) {
+        number = (uint32_t)((old - s->heap) / PAGE_SIZE);
+        atomic_fetch_sub_explicit(&s->used, RUN_PAGES(page(number)->word), memory_order_relaxed);
+        make_free(number);
+    }
+    leave(announced);
+    return 0;
+}
+
+uint64_t brood__pages_size(const struct slot_shm *slot)
+{
+    const struct pages_shm *s = pages();
+    uint64_t body = slot->body, number = (body - s->heap) / PAGE_SIZE;
+    if (body < s->heap || body % PAGE_SIZE || number >= s->committed) return 0;
+    uint64_t word = page((uint32_t)number)->word;
+    return word & USED ? (uint64_t)RUN_PAGES(word) * PAGE_SIZE : 0;
+}
+
 int brood__pages_check(void)
 {
     struct pages_shm *s = pages();

@@ -44,6 +44,13 @@ struct pages_shm {
 int brood__pages_allocate(enum table table, uint32_t index, size_t size);
 /* Take the body away, if there is one. */
 int brood__pages_free(enum table table, uint32_t index);
+/*
+ * Make the body of one slot that of another, whose own is freed.  The store of the second slot's body is the commit: who
+ * dies before it leaves a run that is nobody's.  Readers of the old body without a latch read what is in its pages then.
+ */
+int brood__pages_move(enum table from, uint32_t from_index, enum table to, uint32_t to_index);
+/* Bytes of the slot's body: read without the latch, so nobody may move or free it meanwhile.  0: it is none. */
+uint64_t brood__pages_size(const struct slot_shm *slot);
 /* For tests: 0 if the words tile, lists and tags agree with them, and every used run is its owner's body. */
 int brood__pages_check(void);
 

@@ -10,8 +10,8 @@
 /* The capacities are those of an arena of full size; a small address space gets smaller tables (arena.c). */
 const struct table_shape brood__table_shapes[TABLE_COUNT] = {
     [TABLE_MEMBER] = {512, 1 << 16},    [TABLE_LOCK] = {64, 1 << 20},     [TABLE_SEMAPHORE] = {128, 1 << 18},
-    [TABLE_EVENT] = {64, 1 << 20},      [TABLE_BUFFER] = {64, 1 << 22},   [TABLE_QUEUE] = {512, 1 << 16},
-    [TABLE_BELL] = {64, 1 << 16},       [TABLE_POOL] = {1024, 1 << 12},   [TABLE_PIPE] = {512, 1 << 16},
+    [TABLE_EVENT] = {64, 1 << 20},      [TABLE_BUFFER] = {64, 1 << 22},   [TABLE_QUEUE] = {768, 1 << 16},
+    [TABLE_BELL] = {64, 1 << 16},       [TABLE_POOL] = {1024, 1 << 12},   [TABLE_PIPE] = {768, 1 << 16},
     [TABLE_TOKEN] = {64, 1 << 16},      [TABLE_MODULE] = {512, 1 << 12},  [TABLE_SHARED] = {128, 1 << 20},
     [TABLE_NAMED] = {512, 1 << 14},     [TABLE_SCOPE] = {64, 1 << 16},    [TABLE_RLOCK] = {64, 1 << 20},
     [TABLE_CONDITION] = {128, 1 << 18}, [TABLE_BARRIER] = {128, 1 << 17}, [TABLE_PROGRAM] = {2048, 1 << 10},
@@ -64,7 +64,7 @@ static int grow(struct table_shm *t, uint32_t high)
 {
     if (high >= t->capacity) return BROOD_EARENA;
     uint64_t bytes = (uint64_t)high * t->slot_size / GROW_BYTES * GROW_BYTES;
-    uint64_t end = bytes + GROW_BYTES;
+    uint64_t end = ((uint64_t)(high + 1) * t->slot_size + GROW_BYTES - 1) / GROW_BYTES * GROW_BYTES; /* one at least */
     if (end > (uint64_t)t->capacity * t->slot_size) end = (uint64_t)t->capacity * t->slot_size;
     if (brood__os_memory_commit(brood__self->memory, t->offset + bytes, end - bytes) < 0) return BROOD_EARENA;
     uint32_t next = (uint32_t)(end / t->slot_size);

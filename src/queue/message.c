@@ -77,8 +77,8 @@ static int put_long(struct queue_shm *q, uint64_t id, const void *data, size_t s
     return error;
 }
 
-int brood__message_put(struct queue_shm *q, uint64_t id, const void *data, size_t size, const uint64_t *moved,
-                       size_t count, int timeout)
+static inline int put_message(struct queue_shm *q, uint64_t id, const void *data, size_t size, const uint64_t *moved,
+                              size_t count, unsigned lane, int timeout)
 {
     if (!data && size) return brood__message_no_data(size);
     if (count > MOVES_MOST)
@@ -86,7 +86,7 @@ int brood__message_put(struct queue_shm *q, uint64_t id, const void *data, size_
                                    MOVES_MOST);
     if (!moved && count) return brood__message_no_data(count * sizeof *moved);
     brood_bytes message = {data, size};
-    struct source source = {.messages = &message, .count = 1, .moved = moved, .moved_count = count};
+    struct source source = {.messages = &message, .count = 1, .moved = moved, .moved_count = count, .lane = lane};
     int error = count ? claim(moved, count, id) : 0;
     if (error < 0) return error;
     if (brood__message_is_long(q, count ? MOVES_BYTES(count) : 0, size))
@@ -95,6 +95,18 @@ int brood__message_put(struct queue_shm *q, uint64_t id, const void *data, size_
         error = put(q, id, &source, timeout);
     if (error < 0 && count) put_back(moved, count);
     return error;
+}
+
+int brood__message_put(struct queue_shm *q, uint64_t id, const void *data, size_t size, const uint64_t *moved,
+                       size_t count, int timeout)
+{
+    return put_message(q, id, data, size, moved, count, 0, timeout);
+}
+
+int brood__message_put_priority(struct queue_shm *q, uint64_t id, const void *data, size_t size, unsigned lane,
+                                int timeout)
+{
+    return put_message(q, id, data, size, NULL, 0, lane, timeout);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- get */

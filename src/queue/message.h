@@ -9,13 +9,16 @@
 #ifndef BROOD_QUEUE_MESSAGE_H
 #define BROOD_QUEUE_MESSAGE_H
 
-#include "queue/ring.h"
+#include "queue/record.h"
 
 #include <brood/queue.h>
 
 /* Put bytes, and with them `count` things that this process holds; it has them still if the put fails. */
 int brood__message_put(struct queue_shm *q, uint64_t id, const void *data, size_t size, const uint64_t *moved,
                        size_t count, int timeout);
+/* Likewise bytes alone, into a lane. */
+int brood__message_put_priority(struct queue_shm *q, uint64_t id, const void *data, size_t size, unsigned lane,
+                                int timeout);
 int brood__message_put_buffer(struct queue_shm *q, uint64_t id, uint64_t buffer, int timeout);
 
 int brood__message_get(struct queue_shm *q, uint64_t id, void *data, size_t capacity, size_t *size, int timeout);
@@ -31,7 +34,7 @@ int brood__message_fd(struct queue_shm *q, uint64_t id);
 /* Whether a message of so many bytes, with what is before them in the record, travels in a buffer. */
 static inline bool brood__message_is_long(const struct queue_shm *q, size_t front, size_t size)
 {
-    return size > q->capacity / 4 - 16 || front + size > q->capacity / 2 - 16 || size > RECORD_LONGEST - front;
+    return size > q->begins_at / 4 - 16 || front + size > q->begins_at / 2 - 16 || size > RECORD_LONGEST - front;
 }
 int brood__message_no_data(size_t size);
 

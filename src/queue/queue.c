@@ -10,6 +10,7 @@
 
 #define DEFAULT_CAPACITY (64u * 1024u)
 #define LEAST_CAPACITY 256u
+_Static_assert(BROOD_QUEUE_PRIORITIES == QUEUE_LANES, "a lane for each");
 
 static struct queue_shm *at(uint32_t index)
 {
@@ -44,29 +45,55 @@ bool brood__queue_scrub(struct slot_shm *slot, uint32_t index)
     return take_apart((struct queue_shm *)(void *)slot) == 0;
 }
 
+static uint64_t power_of_two(uint64_t least, uint64_t wanted)
+{
+    while (least < wanted) least *= 2;
+    return least;
+}
+
+static int bad_options(const brood_queue_options *o)
+{
+    uint64_t limit = brood__arena()->limit;
+    if (o->capacity > limit)
+        return brood__fail_numbers(BROOD_EINVAL, "a queue of %llu bytes, and the family's arena has %llu at most",
+                                   (long long)o->capacity, (long long)limit);
+    if (o->max_items > INT32_MAX)
+        return brood__fail_numbers(BROOD_EINVAL, "a queue has at most %llu messages", INT32_MAX, 0);
+    if (o->priorities > BROOD_QUEUE_PRIORITIES)
+        return brood__fail_numbers(BROOD_EINVAL, "%llu priorities, and a queue has at most %llu", o->priorities,
+                                   BROOD_QUEUE_PRIORITIES);
+    return 0;
+}
+
+/* Empty, of this kind. */
+static void begin(struct queue_shm *q, const brood_queue_options *o)
+{
+    uint64_t limit = brood__arena()->limit, most = o->grows_to < limit ? o->grows_to : limit;
+    uint64_t least = o->grows_to ? PAGE_SIZE : LEAST_CAPACITY;
+    brood__ring_begin(q, power_of_two(least, o->capacity ? o->capacity : DEFAULT_CAPACITY), (uint32_t)o->max_items);
+    if (o->grows_to) q->grows_to = power_of_two(q->begins_at, most);
+    if (o->priorities) q->lanes = o->priorities;
+    q->joinable = o->joinable;
+}
+
 int brood_queue_new(brood_queue *queue, const brood_queue_options *options)
 {
-    size_t wanted = options && options->capacity ? options->capacity : DEFAULT_CAPACITY;
-    uint64_t capacity = LEAST_CAPACITY;
+    static const brood_queue_options usual;
+    const brood_queue_options *o = options ? options : &usual;
     int error = brood__enter();
-    if (error < 0) return error;
-    if (wanted > brood__arena()->limit)
-        return brood__fail_numbers(BROOD_EINVAL, "a queue of %llu bytes, and the family's arena has %llu at most",
-                                   (long long)wanted, (long long)brood__arena()->limit);
-    if (options && options->max_items > INT32_MAX)
-        return brood__fail_numbers(BROOD_EINVAL, "a queue has at most %llu messages", INT32_MAX, 0);
-    while (capacity < wanted) capacity *= 2;
+    if (error == 0) error = bad_options(o);
     uint32_t index;
-    error = brood__slot_claim(TABLE_QUEUE, brood__self->member, brood__queue_scrub, &index);
+    if (error == 0) error = brood__slot_claim(TABLE_QUEUE, brood__self->member, brood__queue_scrub, &index);
     if (error < 0) return error;
     struct queue_shm *q = at(index);
-    brood__ring_begin(q, capacity, options ? (uint32_t)options->max_items : 0);
-    error = brood__pages_allocate(TABLE_QUEUE, index, capacity);
+    begin(q, o);
+    error = brood__pages_allocate(TABLE_QUEUE, index, (size_t)brood__ring_bytes(q, q->capacity));
     if (error < 0) {
         brood__slot_release(TABLE_QUEUE, index);
         return error;
     }
-    memset(brood__at(q->slot.body), 0, 8); /* the header 0 of the first record */
+    for (unsigned lane = 0; lane < q->lanes; lane++) atomic_store(record_header(q, lane, 0), 0);
+    if (q->joinable) memset(brood__at(q->slot.body + q->lanes * q->capacity), 0, TALLY_BYTES);
     queue->id = brood__slot_publish(TABLE_QUEUE, index);
     return 0;
 }
@@ -112,6 +139,17 @@ int brood_queue_put(brood_queue queue, const void *data, size_t size, int timeou
     struct queue_shm *q;
     int error = find_for(queue, timeout, &q);
     return error < 0 ? error : brood__message_put(q, queue.id, data, size, NULL, 0, timeout);
+}
+
+int brood_queue_put_priority(brood_queue queue, const void *data, size_t size, unsigned priority, int timeout)
+{
+    struct queue_shm *q;
+    int error = find_for(queue, timeout, &q);
+    if (error < 0) return error;
+    if (priority >= q->lanes)
+        return brood__fail_numbers(BROOD_EINVAL, "priority %llu, and the queue has those below %llu", priority,
+                                   q->lanes);
+    return brood__message_put_priority(q, queue.id, data, size, priority, timeout);
 }
 
 int brood_queue_put_moving(brood_queue queue, const void *data, size_t size, const uint64_t *moved, size_t count,
@@ -224,15 +262,16 @@ int64_t brood_queue_size(brood_queue queue)
     struct queue_shm *q;
     int error = find(queue, &q);
     if (error < 0) return error;
-    int32_t n = (int32_t)(*(volatile uint32_t *)&PUT_SEQUENCE(q) - atomic_load(&q->taken));
-    return n < 0 ? 0 : n;
+    return brood__ring_items(q);
 }
 
 int brood_queue_empty(brood_queue queue)
 {
     struct queue_shm *q;
     int error = find(queue, &q);
-    return error < 0 ? error : brood__ring_empty(q, q->slot.body, atomic_load(&q->head));
+    if (error < 0) return error;
+    /* The rings of one that grows may be elsewhere by the time of a look at them. */
+    return q->grows_to ? brood__ring_items(q) == 0 : brood__ring_all_empty(q);
 }
 
 int brood_queue_full(brood_queue queue)
@@ -240,9 +279,9 @@ int brood_queue_full(brood_queue queue)
     struct queue_shm *q;
     int error = find(queue, &q);
     if (error < 0) return error;
-    uint64_t used = *(volatile uint64_t *)&PUT_TAIL(q) - atomic_load(&q->head);
-    int64_t items = brood_queue_size(queue);
-    return (q->max_items && items >= (int64_t)q->max_items) || used + 24 > q->capacity;
+    uint64_t used = *(volatile uint64_t *)&brood__put_lane(q, 0)->tail - lane_head(q, 0);
+    uint64_t most = q->grows_to ? q->grows_to : q->capacity;
+    return (q->max_items && brood__ring_items(q) >= q->max_items) || used + 24 > most;
 }
 
 int brood_queue_fd(brood_queue queue)
@@ -294,8 +333,11 @@ bool brood__queue_repair(uint32_t dead)
         }
     }
     uint32_t used = brood__table_used(TABLE_QUEUE);
-    for (uint32_t i = 1; i < used; i++)
-        if (SLOT_STATE(atomic_load(&at(i)->slot.word)) == SLOT_GARBAGE) all &= brood__ring_ring(at(i));
+    for (uint32_t i = 1; i < used; i++) {
+        enum slot_state state = SLOT_STATE(atomic_load(&at(i)->slot.word));
+        if (state == SLOT_GARBAGE) all &= brood__ring_ring(at(i));
+        if (state == SLOT_LIVE && at(i)->joinable) all &= brood__ring_bury(at(i), dead);
+    }
     return all;
 }
 

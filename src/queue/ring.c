@@ -6,12 +6,12 @@
 #include "queue/ring.h"
 
 #include "call/buffer.h"
+#include "queue/record.h"
 #include "sync/bell.h"
 #include "sync/wait.h"
 
 #include <brood/task.h>
 #include <limits.h>
-#include <string.h>
 
 #if defined(__SANITIZE_THREAD__)
 #define BROOD_UNDER_TSAN 1
@@ -21,15 +21,8 @@
 #define BROOD_UNDER_TSAN 0
 #endif
 
-static _Atomic uint64_t *header(const struct queue_shm *q, uint64_t at)
-{
-    return brood__at(q->slot.body + (at & (q->capacity - 1)));
-}
-
-static uint64_t record_bytes(size_t size)
-{
-    return 8 + (((uint64_t)size + 7) & ~(uint64_t)7);
-}
+/* Compiled once for the first lane, which most queues have alone, and once for any. */
+#define FOR_EACH_LANE static inline __attribute__((always_inline))
 
 /* Bytes that a record of `size` takes at `at`, with what it skips at the ring's end. */
 static uint64_t needed(const struct queue_shm *q, uint64_t at, size_t size)
@@ -43,19 +36,53 @@ static bool fits(const struct queue_shm *q, uint64_t at, uint64_t bytes, uint64_
     return at + bytes + 8 - head <= q->capacity; /* + the header 0 that follows */
 }
 
-static bool empty(const struct queue_shm *q, uint64_t head)
+static bool empty(const struct queue_shm *q, unsigned lane)
 {
-    return brood__ring_empty(q, q->slot.body, head);
+    return brood__ring_empty(q, lane, lane_head(q, lane));
+}
+
+bool brood__ring_all_empty(const struct queue_shm *q)
+{
+    bool all = empty(q, 0);
+    for (unsigned lane = 1; all && lane < q->lanes; lane++) all = empty(q, lane);
+    return all;
+}
+
+static uint32_t in_lane(const struct queue_shm *q, unsigned lane)
+{
+    _Atomic uint32_t *taken = &((struct queue_shm *)(uintptr_t)q)->got[lane].taken;
+    int32_t n = (int32_t)(*(volatile uint32_t *)&brood__put_lane(q, lane)->sequence -
+                          atomic_load_explicit(taken, memory_order_acquire));
+    return n < 0 ? 0 : (uint32_t)n;
+}
+
+uint32_t brood__ring_items(const struct queue_shm *q)
+{
+    uint32_t n = 0;
+    for (unsigned lane = 0; lane < q->lanes; lane++) n += in_lane(q, lane);
+    return n;
+}
+
+/* Whether one more would be more than the items that are allowed. */
+static bool too_many(const struct queue_shm *q, unsigned lane, uint32_t sequence)
+{
+    if (q->max_items == 0) return false;
+    uint32_t n =
+        sequence - atomic_load_explicit(&((struct queue_shm *)(uintptr_t)q)->got[lane].taken, memory_order_acquire);
+    for (unsigned other = 0; q->lanes > 1 && other < q->lanes; other++)
+        if (other != lane) n += in_lane(q, other);
+    return n >= q->max_items;
 }
 
 /* Whether one more message of `size` has room; looks at head anew if the one seen before says no. */
-static bool room(struct queue_shm *q, uint64_t at, uint32_t sequence, size_t size)
+FOR_EACH_LANE bool room(struct queue_shm *q, unsigned lane, uint64_t at, uint32_t sequence, size_t size)
 {
+    struct put_lane *p = brood__put_lane(q, lane);
     uint64_t bytes = needed(q, at, size);
-    if (q->max_items && sequence - atomic_load_explicit(&q->taken, memory_order_acquire) >= q->max_items) return false;
-    if (fits(q, at, bytes, PUT_HEAD_SEEN(q))) return true;
-    PUT_HEAD_SEEN(q) = atomic_load_explicit(&q->head, memory_order_acquire); /* pairs with the commit of get */
-    return fits(q, at, bytes, PUT_HEAD_SEEN(q));
+    if (too_many(q, lane, sequence)) return false;
+    if (fits(q, at, bytes, p->head_seen)) return true;
+    p->head_seen = atomic_load_explicit(&q->got[lane].head, memory_order_acquire); /* pairs with the commit of get */
+    return fits(q, at, bytes, p->head_seen);
 }
 
 /* ------------------------------------------------------------------------------------------------------ writing */
@@ -64,39 +91,45 @@ struct batch {
     uint64_t start, at;    /* where the first record begins; where the next one would */
     uint64_t first_header; /* kept back for the commit */
     uint32_t sequence;
+    unsigned lane;
 };
 
+FOR_EACH_LANE _Atomic uint64_t *header(const struct queue_shm *q, const struct batch *b, uint64_t at)
+{
+    return record_header(q, b->lane, at);
+}
+
 /* (1) payload, of `more` bytes and then `size`, and headers, the batch's first excepted. */
-static void write_record(struct queue_shm *q, struct batch *b, uint32_t code, const void *front, size_t more,
-                         const void *data, size_t size)
+FOR_EACH_LANE void write_record(struct queue_shm *q, struct batch *b, uint32_t code, const void *front, size_t more,
+                                const void *data, size_t size)
 {
     uint64_t offset = b->at & (q->capacity - 1), left = q->capacity - offset;
     uint64_t word = (uint64_t)b->sequence << 32 | code;
     bool first = b->at == b->start;
     if (record_bytes(more + size) > left) {
-        atomic_store_explicit(header(q, 0), word, memory_order_relaxed);
-        word = (uint64_t)b->sequence << 32 | RECORD_WRAP;
-        if (!first) atomic_store_explicit(header(q, offset), word, memory_order_relaxed);
+        atomic_store_explicit(header(q, b, 0), word, memory_order_relaxed);
+        word = left << 32 | RECORD_WRAP;
+        if (!first) atomic_store_explicit(header(q, b, offset), word, memory_order_relaxed);
         b->at += left;
         offset = 0;
     } else if (!first) {
-        atomic_store_explicit(header(q, offset), word, memory_order_relaxed);
+        atomic_store_explicit(header(q, b, offset), word, memory_order_relaxed);
     }
     if (first) b->first_header = word;
-    char *payload = (char *)brood__at(q->slot.body) + offset + 8;
+    char *payload = (char *)header(q, b, offset) + 8;
     if (__builtin_expect(more != 0, 0)) memcpy(payload, front, more);
     if (size) memcpy(payload + more, data, size);
     b->at += record_bytes(more + size);
     b->sequence++;
 }
 
-static void commit(struct queue_shm *q, const struct batch *b)
+FOR_EACH_LANE void commit(struct queue_shm *q, const struct batch *b)
 {
-    atomic_store_explicit(header(q, b->at), 0, memory_order_relaxed);                  /* (2) */
-    atomic_store_explicit(header(q, b->start), b->first_header, memory_order_release); /* (4) pairs with empty() */
-    *(volatile uint32_t *)&PUT_SEQUENCE(q) =
-        b->sequence;                            /* before the tail: an heir that finds it there believes both */
-    *(volatile uint64_t *)&PUT_TAIL(q) = b->at; /* (5) */
+    struct put_lane *p = brood__put_lane(q, b->lane);
+    atomic_store_explicit(header(q, b, b->at), 0, memory_order_relaxed);                  /* (2) */
+    atomic_store_explicit(header(q, b, b->start), b->first_header, memory_order_release); /* (4) pairs with empty() */
+    *(volatile uint32_t *)&p->sequence = b->sequence; /* before the tail: an heir that finds it there believes both */
+    *(volatile uint64_t *)&p->tail = b->at;           /* (5) */
 }
 
 /* Bytes of the first record's payload. */
@@ -121,23 +154,24 @@ static void write_moves(struct queue_shm *q, struct batch *b, const struct sourc
         memcpy(m.moved, source->moved, 8 * source->moved_count);
         write_record(q, b, RECORD_MOVES, &m, MOVES_BYTES(source->moved_count), here.data, here.size);
     }
-    if (source->buffer_id) brood__movable_send(source->buffer_id, b->start);                          /* (3) */
-    for (size_t i = 0; i < source->moved_count; i++) brood__movable_send(source->moved[i], b->start); /* (3) */
+    uint64_t place = brood__ring_place(b->lane, b->start);
+    if (source->buffer_id) brood__movable_send(source->buffer_id, place);                          /* (3) */
+    for (size_t i = 0; i < source->moved_count; i++) brood__movable_send(source->moved[i], place); /* (3) */
 }
 
-/* As many of the source's messages as fit; how many.  The put latch is held. */
-static size_t put_some(struct queue_shm *q, const struct source *source)
+FOR_EACH_LANE size_t put_into(struct queue_shm *q, const struct source *source, unsigned lane)
 {
-    struct batch b = {PUT_TAIL(q), PUT_TAIL(q), 0, PUT_SEQUENCE(q)};
+    const struct put_lane *p = brood__put_lane(q, lane);
+    struct batch b = {p->tail, p->tail, 0, p->sequence, lane};
     size_t n = 0;
     if (source->buffer_id || source->moved_count) {
-        if (!room(q, b.at, b.sequence, first_size(source))) return 0;
+        if (!room(q, lane, b.at, b.sequence, first_size(source))) return 0;
         write_moves(q, &b, source);
         n = 1;
     } else {
         for (; n < source->count; n++) {
             const struct brood_bytes *m = &source->messages[n];
-            if (!room(q, b.at, b.sequence, m->size)) break;
+            if (!room(q, lane, b.at, b.sequence, m->size)) break;
             write_record(q, &b, (uint32_t)m->size + 1, NULL, 0, m->data, m->size);
         }
     }
@@ -145,47 +179,26 @@ static size_t put_some(struct queue_shm *q, const struct source *source)
     return n;
 }
 
+/* As many of the source's messages as fit; how many.  The put latch is held. */
+static size_t put_some(struct queue_shm *q, const struct source *source)
+{
+    if (__builtin_expect(source->lane == 0, 1)) return put_into(q, source, 0);
+    return put_into(q, source, source->lane);
+}
+
 static bool room_for_first(struct queue_shm *q, const struct source *source)
 {
-    return room(q, PUT_TAIL(q), PUT_SEQUENCE(q), first_size(source));
+    const struct put_lane *p = brood__put_lane(q, source->lane);
+    return room(q, source->lane, p->tail, p->sequence, first_size(source));
+}
+
+/* Whether this source finds no room for want of bytes alone, and there may be more. */
+static bool may_grow(const struct queue_shm *q, const struct source *source)
+{
+    return brood__ring_may_grow(q) && !too_many(q, source->lane, brood__put_lane(q, source->lane)->sequence);
 }
 
 /* ------------------------------------------------------------------------------------------------------ reading */
-
-/* Of a record that moves something; what goes beyond the ring, as nobody writes it, is not read. */
-static uint64_t read_moves(const struct queue_shm *q, uint64_t at, const char *payload, bool moves,
-                           struct record *record)
-{
-    uint64_t left = q->capacity - (at & (q->capacity - 1)) - 8;
-    struct long_record l = {0};
-    uint64_t count = 0;
-    if (left >= sizeof l) memcpy(&l, payload, sizeof l);
-    if (!moves) {
-        *record = (struct record){NULL, (size_t)l.size, l.id, NULL, 0};
-        return at + record_bytes(sizeof l);
-    }
-    if (left >= MOVES_BYTES(0)) memcpy(&count, payload + sizeof l, sizeof count);
-    if (count > MOVES_MOST || MOVES_BYTES(count) > left) count = 0;
-    const uint64_t *moved = (const uint64_t *)(const void *)(payload + MOVES_BYTES(0)); /* records are aligned */
-    *record = (struct record){l.id ? NULL : payload + MOVES_BYTES(count), (size_t)l.size, l.id, moved, (size_t)count};
-    return at + record_bytes(MOVES_BYTES(count) + (l.id ? 0 : (size_t)l.size));
-}
-
-/* The record at `at`, which is not empty; returns where the next one is. */
-static uint64_t read_record(const struct queue_shm *q, uint64_t at, struct record *record, uint32_t *sequence)
-{
-    uint64_t word = atomic_load_explicit(header(q, at), memory_order_relaxed);
-    if ((uint32_t)word == RECORD_WRAP) {
-        at += q->capacity - (at & (q->capacity - 1));
-        word = atomic_load_explicit(header(q, at), memory_order_relaxed);
-    }
-    *sequence = (uint32_t)(word >> 32);
-    const char *payload = (const char *)header(q, at) + 8;
-    if ((uint32_t)word == RECORD_LONG || (uint32_t)word == RECORD_MOVES)
-        return read_moves(q, at, payload, (uint32_t)word == RECORD_MOVES, record);
-    *record = (struct record){payload, (uint32_t)word - 1, 0, NULL, 0};
-    return at + record_bytes(record->size);
-}
 
 /* What the record moves is ours once head is stored; its bytes may be overwritten from then on. */
 struct received {
@@ -204,17 +217,21 @@ static void receive(struct received *r, struct sink *sink, const struct record *
         if (brood__movable_receive(record->moved[i])) r->ids[r->count++] = record->moved[i]; /* (2) */
 }
 
-/* Take what the sink wants; how many (0: nothing there), or its error.  The get latch is held. */
-static int get_some(struct queue_shm *q, struct sink *sink)
+FOR_EACH_LANE int get_from(struct queue_shm *q, struct sink *sink, unsigned lane)
 {
-    uint64_t head = atomic_load_explicit(&q->head, memory_order_relaxed), at = head;
+    struct get_lane *g = &q->got[lane];
+    uint64_t head = atomic_load_explicit(&g->head, memory_order_relaxed), at = head, *entry = NULL;
     struct received received = {.count = 0};
     uint32_t sequence = 0;
     int n = 0, more = 1;
-    while (more > 0 && !empty(q, at)) {
+    if (__builtin_expect(q->joinable, 0) && !brood__ring_empty(q, lane, at)) {
+        entry = brood__tally_entry(q);
+        if (!entry) return BROOD_EARENA;
+    }
+    while (more > 0 && !brood__ring_empty(q, lane, at)) {
         struct record record;
         uint32_t its;
-        uint64_t next = read_record(q, at, &record, &its);
+        uint64_t next = read_record(q, lane, at, &record, &its);
         bool moves = record.buffer_id || record.moved_count;
         if (n && moves) break;
         more = sink->take(sink, &record); /* (1) */
@@ -228,58 +245,81 @@ static int get_some(struct queue_shm *q, struct sink *sink)
         n++;
     }
     if (n == 0) return more < 0 ? more : 0;
-    atomic_store_explicit(&q->taken, sequence + 1, memory_order_release);             /* (3) */
-    atomic_store_explicit(&q->head, at, memory_order_release);                        /* (4) pairs with room() */
+    atomic_store_explicit(&g->taken, sequence + 1, memory_order_release); /* (3) */
+    if (__builtin_expect(entry != NULL, 0)) brood__tally_intend(q, entry, brood__ring_place(lane, at), (uint32_t)n);
+    atomic_store_explicit(&g->head, at, memory_order_release); /* (4) pairs with room() */
+    if (__builtin_expect(entry != NULL, 0)) brood__tally_took(q, (uint32_t)n);
     for (size_t i = 0; i < received.count; i++) brood__movable_keep(received.ids[i]); /* (5) */
     return n;
 }
 
+/* Take what the sink wants; how many (0: nothing there), or its error.  The get latch is held. */
+static int get_some(struct queue_shm *q, struct sink *sink)
+{
+    unsigned lane = q->lanes - 1;
+    if (__builtin_expect(lane == 0, 1)) return get_from(q, sink, 0);
+    while (lane > 0 && empty(q, lane)) lane--; /* the most urgent */
+    return get_from(q, sink, lane);
+}
+
 /* ------------------------------------------------------------------------------------------- latches and repairs */
 
-/* The heir of a dead producer: it may have committed without moving the tail.  May itself die and be repeated. */
-static void repair_put(struct queue_shm *q)
+/* Of a lane: it may have committed without moving the tail. */
+static void find_tail(struct queue_shm *q, unsigned lane)
 {
-    q->put.flags[SIDE_PEER] = 1;
-    q->put.flags[SIDE_BATON] = 1;
-    q->put.flags[SIDE_WAKER] = 0;
-    ASLEEP_MIXED(q) = 1;
-    uint64_t tail = PUT_TAIL(q);
-    uint32_t sequence = PUT_SEQUENCE(q);
+    struct put_lane *p = brood__put_lane(q, lane);
+    struct get_lane *g = &q->got[lane];
+    uint64_t tail = p->tail;
+    uint32_t sequence = p->sequence;
     for (;;) {
-        uint64_t head = atomic_load_explicit(&q->head, memory_order_acquire);
+        uint64_t head = atomic_load_explicit(&g->head, memory_order_acquire);
         if (head > tail) { /* consumers have overtaken the stale tail: what is before head was put */
             tail = head;
-            sequence = atomic_load_explicit(&q->taken, memory_order_acquire);
+            sequence = atomic_load_explicit(&g->taken, memory_order_acquire);
         }
-        if (empty(q, tail)) {
-            if (atomic_load_explicit(&q->head, memory_order_acquire) <= tail) break;
+        if (brood__ring_empty(q, lane, tail)) {
+            if (atomic_load_explicit(&g->head, memory_order_acquire) <= tail) break;
             continue;
         }
         struct record record;
         uint32_t its;
-        uint64_t next = read_record(q, tail, &record, &its);
-        if (atomic_load_explicit(&q->head, memory_order_acquire) > tail)
+        uint64_t next = read_record(q, lane, tail, &record, &its);
+        if (atomic_load_explicit(&g->head, memory_order_acquire) > tail)
             continue;                         /* taken meanwhile: what was read may be old */
         if (next - head > q->capacity) break; /* nobody puts so much: what is there is no chain of records */
         tail = next;
         sequence = its + 1;
     }
-    *(volatile uint32_t *)&PUT_SEQUENCE(q) = sequence;
-    *(volatile uint64_t *)&PUT_TAIL(q) = tail;
+    *(volatile uint32_t *)&p->sequence = sequence;
+    *(volatile uint64_t *)&p->tail = tail;
+}
+
+/* The heir of a dead producer. */
+void brood__ring_repair_put(struct queue_shm *q)
+{
+    q->put.flags[SIDE_PEER] = 1;
+    q->put.flags[SIDE_BATON] = 1;
+    q->put.flags[SIDE_WAKER] = 0;
+    q->put.flags[SIDE_ASLEEP_MIXED] = 1;
+    brood__ring_measure(q);
+    for (unsigned lane = 0; lane < q->lanes; lane++) find_tail(q, lane);
 }
 
 /* The heir of a dead consumer: it may have stored `taken` without the head. */
-static void repair_get(struct queue_shm *q)
+void brood__ring_repair_get(struct queue_shm *q)
 {
     q->get.flags[SIDE_PEER] = 1;
     q->get.flags[SIDE_BATON] = 1;
     q->get.flags[SIDE_WAKER] = 0;
-    uint64_t head = atomic_load_explicit(&q->head, memory_order_relaxed);
-    if (empty(q, head)) return;
-    struct record record;
-    uint32_t sequence;
-    read_record(q, head, &record, &sequence);
-    atomic_store_explicit(&q->taken, sequence, memory_order_release);
+    brood__ring_measure(q);
+    for (unsigned lane = 0; lane < q->lanes; lane++) {
+        if (empty(q, lane)) continue;
+        struct record record;
+        uint32_t sequence;
+        read_record(q, lane, lane_head(q, lane), &record, &sequence);
+        atomic_store_explicit(&q->got[lane].taken, sequence, memory_order_release);
+    }
+    if (q->joinable) brood__tally_repair(q);
 }
 
 /* The side is announced.  0 or BROOD_EDEADLK. */
@@ -287,14 +327,14 @@ static int lock_put(struct queue_shm *q)
 {
     uint32_t seen = brood__latch_acquire(&q->put.word);
     if (__builtin_expect(seen == LATCH_MINE, 0)) return BROOD_EDEADLK;
-    if (__builtin_expect(seen & OS_OWNER_DIED, 0)) repair_put(q);
+    if (__builtin_expect(seen & OS_OWNER_DIED, 0)) brood__ring_repair_put(q);
     return 0;
 }
 static int lock_get(struct queue_shm *q)
 {
     uint32_t seen = brood__latch_acquire(&q->get.word);
     if (__builtin_expect(seen == LATCH_MINE, 0)) return BROOD_EDEADLK;
-    if (__builtin_expect(seen & OS_OWNER_DIED, 0)) repair_get(q);
+    if (__builtin_expect(seen & OS_OWNER_DIED, 0)) brood__ring_repair_get(q);
     return 0;
 }
 
@@ -390,14 +430,15 @@ static bool is_closed(const struct queue_shm *q)
     return q->peer && !brood__movable_find(q->peer);
 }
 
+/* Of the producers that may be asleep: bytes of the record that the first of them wants to put; whether some want others. */
 static void note_sleeper(struct queue_shm *q, const struct source *source)
 {
-    uint64_t bytes = record_bytes(first_size(source));
+    uint32_t bytes = (uint32_t)record_bytes(first_size(source));
     if (!q->get.flags[SIDE_PEER]) {
-        ASLEEP_SIZE(q) = bytes;
-        ASLEEP_MIXED(q) = 0;
-    } else if (ASLEEP_SIZE(q) != bytes) {
-        ASLEEP_MIXED(q) = 1;
+        q->put.flags[SIDE_ASLEEP_SIZE] = bytes;
+        q->put.flags[SIDE_ASLEEP_MIXED] = q->lanes > 1;
+    } else if (q->put.flags[SIDE_ASLEEP_SIZE] != bytes) {
+        q->put.flags[SIDE_ASLEEP_MIXED] = 1;
     }
     q->get.flags[SIDE_PEER] = 1;
 }
@@ -405,7 +446,7 @@ static void note_sleeper(struct queue_shm *q, const struct source *source)
 /* How many producers to wake for n messages that were taken; with both sides. */
 static int wakes_for(const struct queue_shm *q, int n)
 {
-    return !q->get.flags[SIDE_PEER] ? 0 : ASLEEP_MIXED(q) ? INT_MAX : n;
+    return !q->get.flags[SIDE_PEER] ? 0 : q->put.flags[SIDE_ASLEEP_MIXED] ? INT_MAX : n;
 }
 
 /* With both sides: put, or go to sleep.  > 0: put; AGAIN; or an error. */
@@ -417,8 +458,13 @@ static int put_slow(struct queue_shm *q, uint64_t id, const struct source *sourc
     result = refused(q, id);
     if (result == 0 && is_closed(q)) result = BROOD_ECLOSED;
     if (result == 0) result = (int)put_some(q, source);
+    if (__builtin_expect(result == 0 && may_grow(q, source), 0)) {
+        result = brood__ring_resize(q, q->capacity * 2);
+        if (result == 0) result = (int)put_some(q, source);
+    }
     if (result > 0) {
-        bool passes = q->put.flags[SIDE_BATON] && passes_baton(&q->put, room_for_first(q, source));
+        bool passes =
+            q->put.flags[SIDE_BATON] && passes_baton(&q->put, room_for_first(q, source) || may_grow(q, source));
         int woken = release_first(&q->get, q->put.flags[SIDE_PEER] ? result : 0);
         if (woken == 0) q->put.flags[SIDE_PEER] = 0;
         release_last(&q->put, 0);
@@ -426,7 +472,7 @@ static int put_slow(struct queue_shm *q, uint64_t id, const struct source *sourc
         return result;
     }
     /* No room, or no more: if consumers sleep although there is something, this is one more chance to wake one. */
-    bool sleep = result == 0 && deadline != 0 && !*late, more = result == 0 && !empty(q, atomic_load(&q->head));
+    bool sleep = result == 0 && deadline != 0 && !*late, more = result == 0 && !brood__ring_all_empty(q);
     bool passes = passes_baton(&q->put, result < 0);
     if (sleep) note_sleeper(q, source);
     int woken = release_first(&q->get, q->put.flags[SIDE_PEER] && more);
@@ -440,12 +486,12 @@ static int put_slow(struct queue_shm *q, uint64_t id, const struct source *sourc
 }
 
 /* Full, and nothing is held: wait a little for room. */
-static bool spin_for_room(struct queue_shm *q)
+static bool spin_for_room(struct queue_shm *q, unsigned lane)
 {
-    uint64_t head = atomic_load_explicit(&q->head, memory_order_relaxed);
+    uint64_t head = lane_head(q, lane);
     for (unsigned n = 0; n < SPIN_BEFORE_SLEEP; n++) {
         brood__relax(n);
-        if (atomic_load_explicit(&q->head, memory_order_relaxed) != head) return true;
+        if (lane_head(q, lane) != head) return true;
     }
     return false;
 }
@@ -470,14 +516,15 @@ static int put(struct queue_shm *q, uint64_t id, const struct source *source, in
         size_t n = put_some(q, source);
         if (n) {
             if (__builtin_expect(q->put.flags[SIDE_BATON], 0))
-                leave_side(&q->put, room_for_first(q, source));
+                leave_side(&q->put, room_for_first(q, source) || may_grow(q, source));
             else
                 brood__latch_release(&q->put.word, 0);
             return (int)n;
         }
-        q->put.flags[SIDE_BATON] = 0;
+        bool grows = brood__ring_may_grow(q);
+        if (!grows) q->put.flags[SIDE_BATON] = 0;
         brood__latch_release(&q->put.word, 0);
-        if (!spun && spin_for_room(q)) continue;
+        if (!spun && !grows && spin_for_room(q, source->lane)) continue;
         spun = true;
         result = put_slow(q, id, source, false, deadline, &late);
         if (result != AGAIN) return result;
@@ -505,7 +552,7 @@ static int get_slow(struct queue_shm *q, uint64_t id, struct sink *sink, int64_t
     result = refused(q, id);
     bool gone = result < 0, closed = !gone && is_closed(q);
     if (result == 0) result = get_some(q, sink);
-    bool more = gone || closed || !empty(q, atomic_load(&q->head));
+    bool more = gone || closed || !brood__ring_all_empty(q);
     if (result == 0 && closed) result = BROOD_ECLOSED;
     if (result != 0) {
         bool passes = passes_baton(&q->get, more);
@@ -516,6 +563,7 @@ static int get_slow(struct queue_shm *q, uint64_t id, struct sink *sink, int64_t
         return result;
     }
     bool sleep = deadline != 0 && !*late;
+    if (q->capacity > q->begins_at && !q->get.flags[SIDE_PEER]) (void)brood__ring_resize(q, q->begins_at);
     q->get.flags[SIDE_BATON] = 0;
     if (sleep) q->put.flags[SIDE_PEER] = 1;
     int woken = release_first(&q->put, wakes_for(q, 1)); /* empty: there is room */
@@ -526,26 +574,41 @@ static int get_slow(struct queue_shm *q, uint64_t id, struct sink *sink, int64_t
     return AGAIN;
 }
 
+/* Where the next messages come. */
+struct places {
+    unsigned n;
+    uint64_t at[QUEUE_LANES];
+};
+static void note_places(const struct queue_shm *q, struct places *places)
+{
+    places->n = q->lanes;
+    for (unsigned lane = 0; lane < places->n; lane++) places->at[lane] = record_place(q, lane, lane_head(q, lane));
+}
+
 /*
- * A look without the latch: another consumer may have gone on, and what was a header be payload that a producer writes.
- * Whatever is read is a hint, which the next turn checks under the latch.  The thread sanitizer, which can't know that,
- * is told of nothing.
+ * A look without the latch: another consumer may have gone on, and what was a header be payload that a producer writes;
+ * the rings may even be elsewhere, and these places another's.  Whatever is read is a hint, which the next turn checks
+ * under the latch.  The thread sanitizer, which can't know that, is told of nothing.
  */
-static bool glance(const struct queue_shm *q, uint64_t head, uint64_t ring)
+static bool glance(const struct places *places)
 {
 #if BROOD_UNDER_TSAN
-    (void)q, (void)head, (void)ring;
+    (void)places;
     return false;
 #else
-    return !brood__ring_empty(q, ring, head);
+    for (unsigned i = 0; i < places->n; i++) {
+        const _Atomic uint64_t *header = brood__at(places->at[i]);
+        if ((uint32_t)atomic_load_explicit(header, memory_order_acquire) != 0) return true;
+    }
+    return false;
 #endif
 }
 
-static bool spin_for_message(struct queue_shm *q, uint64_t head, uint64_t ring)
+static bool spin_for_message(const struct places *places)
 {
     for (unsigned n = 0; n < SPIN_BEFORE_SLEEP; n++) {
         brood__relax(n);
-        if (glance(q, head, ring)) return true;
+        if (glance(places)) return true;
     }
     return false;
 }
@@ -558,17 +621,19 @@ static int get(struct queue_shm *q, uint64_t id, struct sink *sink, int64_t dead
         if (result < 0) return result;
         result = refused(q, id);
         bool gone = result < 0, closed = !gone && is_closed(q);
-        uint64_t head = atomic_load_explicit(&q->head, memory_order_relaxed), ring = q->slot.body;
         bool producers_asleep = q->get.flags[SIDE_PEER];
         if (result == 0 && !producers_asleep) result = get_some(q, sink);
+        struct places places;
+        places.n = 0;
+        if (result == 0) note_places(q, &places);
         if (__builtin_expect(q->get.flags[SIDE_BATON], 0))
-            leave_side(&q->get, gone || closed || !empty(q, atomic_load_explicit(&q->head, memory_order_relaxed)));
+            leave_side(&q->get, gone || closed || !brood__ring_all_empty(q));
         else
             brood__latch_release(&q->get.word, 0);
         if (result != 0) return result;
         if (!producers_asleep) {
             if (deadline == 0 && !closed) return BROOD_EAGAIN;
-            if (!spun && !closed && spin_for_message(q, head, ring)) continue;
+            if (!spun && !closed && spin_for_message(&places)) continue;
             spun = true;
         }
         result = get_slow(q, id, sink, deadline, &late);
@@ -606,9 +671,28 @@ void brood__ring_leave(struct queue_shm *q, void *announced)
     q->put.flags[SIDE_PEER] = q->get.flags[SIDE_PEER] = 1; /* counts may be wrong now; costs a call at most */
     q->put.flags[SIDE_BATON] = 1;
     q->put.flags[SIDE_WAKER] = 0;
+    if (q->joinable) brood__tally_ring(q);
     release_first(&q->get, INT_MAX);
     release_last(&q->put, 0);
     brood__os_futex_wake(&q->put.word, INT_MAX);
+    brood__os_announce(announced);
+}
+
+int brood__ring_enter_get(struct queue_shm *q, uint64_t id, void **announced)
+{
+    *announced = brood__os_announce(&q->get);
+    int error = lock_get(q);
+    if (error == 0) {
+        error = refused(q, id);
+        if (error < 0) leave_side(&q->get, true);
+    }
+    if (error < 0) brood__os_announce(*announced);
+    return error;
+}
+
+void brood__ring_leave_get(struct queue_shm *q, void *announced)
+{
+    leave_side(&q->get, is_closed(q) || !brood__ring_all_empty(q));
     brood__os_announce(announced);
 }
 
@@ -618,20 +702,24 @@ static void drop(const struct record *record)
     for (size_t i = 0; i < record->moved_count; i++) brood__movable_drop(record->moved[i]);
 }
 
+static void drop_all(struct queue_shm *q, unsigned lane)
+{
+    uint64_t tail = brood__put_lane(q, lane)->tail;
+    for (uint64_t at = lane_head(q, lane); at < tail && !brood__ring_empty(q, lane, at);) {
+        struct record record;
+        uint32_t sequence;
+        at = read_record(q, lane, at, &record, &sequence);
+        drop(&record);
+    }
+    atomic_store(&q->got[lane].head, tail);
+}
+
 int brood__ring_clear(struct queue_shm *q)
 {
     void *announced;
     int error = brood__ring_enter(q, &announced);
     if (error < 0) return error;
-    if (q->slot.body) {
-        for (uint64_t at = atomic_load(&q->head); at < PUT_TAIL(q) && !empty(q, at);) {
-            struct record record;
-            uint32_t sequence;
-            at = read_record(q, at, &record, &sequence);
-            drop(&record);
-        }
-        atomic_store(&q->head, PUT_TAIL(q));
-    }
+    for (unsigned lane = 0; q->slot.body && lane < q->lanes; lane++) drop_all(q, lane);
     brood__ring_leave(q, announced);
     return 0;
 }
@@ -644,82 +732,22 @@ void brood__ring_call(struct queue_shm *q)
 
 void brood__ring_begin(struct queue_shm *q, uint64_t capacity, uint32_t max_items)
 {
-    q->capacity = capacity;
+    q->capacity = q->begins_at = capacity;
+    q->grows_to = 0;
     q->max_items = max_items;
+    q->lanes = 1;
+    q->joinable = 0;
     q->polled = 0;
     q->mute = 0;
     q->peer = 0;
     atomic_store(&q->closed, 0);
-    atomic_store(&q->head, 0);
-    atomic_store(&q->taken, 0);
     memset(q->put.flags, 0, sizeof q->put.flags);
     memset(q->get.flags, 0, sizeof q->get.flags);
-    memset(q->put.more, 0, sizeof q->put.more);
-    atomic_signal_fence(memory_order_seq_cst);
-}
-
-bool brood__ring_ring(struct queue_shm *q)
-{
-    bool put_side = brood__monitor_ring(&q->put);
-    return brood__monitor_ring(&q->get) && put_side;
-}
-
-/* Whether the ring is memory, and its places are places in it: the supervisor does not believe it unseen. */
-static bool is_sound(struct queue_shm *q, uint64_t position)
-{
-    uint64_t body = q->slot.body, capacity = q->capacity;
-    return (capacity & (capacity - 1)) == 0 && capacity >= sizeof(struct long_record) + 8 &&
-           ((body | position | PUT_TAIL(q) | atomic_load(&q->head)) & 7) == 0 && body < brood__arena()->size &&
-           brood__in_arena(brood__at(body), (size_t)capacity);
-}
-
-/* A side held for a moment by the supervisor, for an answer of `ask`. */
-static int ask_under(struct queue_shm *q, struct latch_shm *side, void (*repair)(struct queue_shm *),
-                     bool (*ask)(struct queue_shm *, uint64_t, uint64_t), uint64_t position, uint64_t id)
-{
-    if (!is_sound(q, position)) return 0;
-    void *announced = brood__os_announce(side);
-    uint32_t seen;
-    if (!brood__latch_try(&side->word, &seen)) {
-        brood__os_announce(announced);
-        return -1;
+    memset(&q->tally, 0, sizeof q->tally);
+    for (unsigned lane = 0; lane < QUEUE_LANES; lane++) {
+        *brood__put_lane(q, lane) = (struct put_lane){0};
+        atomic_store(&q->got[lane].head, 0);
+        atomic_store(&q->got[lane].taken, 0);
     }
-    bool heir = seen & OS_OWNER_DIED;
-    if (heir) repair(q);
-    int answer = ask(q, position, id);
-    /* As heir: who is only about to sleep has to look again; the baton is passed by whoever is woken. */
-    brood__latch_release(&side->word, heir ? 0 : seen);
-    if (heir) brood__os_futex_wake(&side->word, 1);
-    brood__os_announce(announced);
-    return answer;
-}
-
-/*
- * The place may have become another record's when this one's producer died before the commit.  If it is before the
- * head, whoever took the record took the buffer first, and the word that asked is not the buffer's any more.
- */
-static bool is_put(struct queue_shm *q, uint64_t position, uint64_t id)
-{
-    if (position >= PUT_TAIL(q) || position < atomic_load(&q->head)) return false;
-    struct record record;
-    uint32_t sequence;
-    read_record(q, position, &record, &sequence); /* stays as it is while we have the put side */
-    bool there = record.buffer_id == id;
-    for (size_t i = 0; i < record.moved_count; i++) there |= record.moved[i] == id;
-    return there;
-}
-static bool is_taken(struct queue_shm *q, uint64_t position, uint64_t id)
-{
-    (void)id;
-    return atomic_load(&q->head) > position;
-}
-
-int brood__ring_put_committed(struct queue_shm *q, uint64_t position, uint64_t id)
-{
-    return ask_under(q, &q->put, repair_put, is_put, position, id);
-}
-
-int brood__ring_get_committed(struct queue_shm *q, uint64_t position)
-{
-    return ask_under(q, &q->get, repair_get, is_taken, position, 0);
+    atomic_signal_fence(memory_order_seq_cst);
 }

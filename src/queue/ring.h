@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * queue/ring.h - a ring of bytes between two latches; the header of a record is its commit.
+ * queue/ring.h - rings of bytes between two latches; the header of a record is its commit.
  *
- * Producers hold the put side, consumers the get side; they meet only in the records.  A record is a header word and
- * the payload, padded to 8 bytes; the word is sequence:32 | code:32, and the code
+ * Producers hold the put side, consumers the get side; they meet only in the records.  There is a ring for each priority
+ * ("lane"), mostly one; all that is said of a ring is so of each.  A record is a header word and the payload, padded to
+ * 8 bytes; the word is sequence:32 | code:32, and the code
  *   0             nothing here yet
  *   1 + n         n bytes follow
  *   RECORD_LONG   a buffer's handle and size follow (16 bytes): the message is in the buffer
  *   RECORD_MOVES  likewise, the handle 0 if the message itself follows; and first the handles of what it moves
- *   RECORD_WRAP   go on at the ring's start
+ *   RECORD_WRAP   go on after so many bytes as the upper half says, at the ring's start
  * Behind the last record there is always a header 0.
  *
  *   put, under the put latch: (1) payload, (2) 0 into the next header, (3) what it moves: TRANSIT at this position,
@@ -32,65 +33,71 @@
  * A ring is a queue's, or what comes to an end of a pipe (pipe/pipe.h).  That one is closed when the other end, `peer`,
  * is nobody's any more: that is seen in the peer's own word, and said by a get only under both latches, after which no
  * put can come.
+ *
+ * Queues that grow: queue/grow.c.  Queues that count what is not done: queue/tally.h.
  */
 #ifndef BROOD_QUEUE_RING_H
 #define BROOD_QUEUE_RING_H
 
 #include "call/movable.h"
+#include "queue/tally.h"
 
-enum { SIDE_PEER, SIDE_BATON, SIDE_WAKER = 4 };
+enum { SIDE_PEER, SIDE_BATON, SIDE_ASLEEP_SIZE, SIDE_ASLEEP_MIXED, SIDE_WAKER };
+
+#define QUEUE_LANES 8u
+
+/* Of a lane: what producers have, under the put latch. */
+struct put_lane {
+    uint64_t tail;      /* true but for a dead producer */
+    uint64_t head_seen; /* a head of before */
+    uint32_t sequence;  /* messages ever put, mod 2^32; as the tail */
+    uint32_t reserved;
+};
+/* And what consumers have: written under the get latch, read by all. */
+struct get_lane {
+    _Atomic uint64_t head;
+    _Atomic uint32_t taken; /* messages ever taken, mod 2^32 */
+    uint32_t reserved;
+};
 
 struct queue_shm {
     union {
         struct slot_shm slot;
         struct movable_shm movable; /* of an end of a pipe */
     };
-    uint64_t capacity;       /* bytes of the ring, a power of two; never changes.  0: an end to which nothing comes */
-    uint32_t max_items;      /* likewise; 0: no such limit */
+    uint64_t capacity;  /* bytes of a ring, a power of two; of a queue that grows alone it changes, under both latches.
+                                0: an end to which nothing comes */
+    uint32_t max_items; /* never changes; 0: no such limit */
     _Atomic uint32_t closed; /* set once, under both latches */
     uint32_t polled;         /* set once, under both latches: someone has a bell for this queue */
     uint32_t mute;           /* never changes: an end that can't send */
     uint64_t peer;           /* likewise: handle of the other end; 0: a queue */
-    uint32_t reserved[16];
+    uint32_t lanes;          /* never changes: rings, one behind the other, the least urgent first */
+    uint32_t joinable;       /* never changes: the tally's entries are behind the rings */
+    uint64_t begins_at;      /* never changes: the capacity at first; by it messages are too long for the ring */
+    uint64_t grows_to;       /* never changes: the capacity at most; 0: it does not grow */
+    uint64_t reserved[5];
 
-    struct latch_shm put; /* 128: producers; .more: see below */
+    struct latch_shm put; /* 128: producers; .more: the first lane's struct put_lane */
     uint64_t put_padding[8];
 
     struct latch_shm get; /* 256: consumers */
-    uint64_t get_padding[8];
+    struct tally_shm tally;
 
-    _Atomic uint64_t head;  /* 384: written under get, read by all */
-    _Atomic uint32_t taken; /* messages ever taken, mod 2^32; likewise */
-    uint32_t head_reserved;
-    uint64_t head_padding[14];
+    struct get_lane got[QUEUE_LANES];         /* 384 */
+    struct put_lane others[QUEUE_LANES - 1u]; /* 512: of the lanes after the first */
+    uint64_t padding[11];
 };
 _Static_assert(offsetof(struct queue_shm, put) == 128 && offsetof(struct queue_shm, get) == 256 &&
-                   offsetof(struct queue_shm, head) == 384 && sizeof(struct queue_shm) == 512,
+                   offsetof(struct queue_shm, got) == 384 && sizeof(struct queue_shm) == 768,
                "sides do not share cache lines");
+_Static_assert(sizeof(struct put_lane) == sizeof((struct latch_shm *)0)->more, "the first lane is in the latch's line");
 
-/* The put side's own, in its latch's cache line. */
-#define PUT_TAIL(q) ((q)->put.more[0])      /* true but for a dead producer */
-#define PUT_HEAD_SEEN(q) ((q)->put.more[1]) /* a head of before */
-#define PUT_SEQUENCE(q) ((q)->put.flags[2]) /* messages ever put, mod 2^32; as PUT_TAIL */
-/* Of the producers that may be asleep; written under both latches, while those of the get side say that there are any. */
-#define ASLEEP_SIZE(q) ((q)->put.more[2])   /* bytes of the record that the first of them wants to put */
-#define ASLEEP_MIXED(q) ((q)->put.flags[3]) /* 1: some want others */
-
-#define RECORD_LONG 0x80000000u
-#define RECORD_WRAP 0xffffffffu
-#define RECORD_MOVES 0x80000001u
-#define RECORD_LONGEST 0x7ffffff0u /* bytes of a message in the ring itself */
-
-struct long_record {
-    uint64_t id;
-    uint64_t size;
-};
-struct moves_record {
-    struct long_record message;
-    uint64_t count; /* of moved, of which so many are there */
-    uint64_t moved[MOVES_MOST];
-};
-#define MOVES_BYTES(count) (offsetof(struct moves_record, moved) + 8 * (count))
+static inline struct put_lane *brood__put_lane(const struct queue_shm *q, unsigned lane)
+{
+    struct queue_shm *its = (struct queue_shm *)(uintptr_t)q;
+    return lane == 0 ? (struct put_lane *)(void *)its->put.more : &its->others[lane - 1];
+}
 
 /* What a put puts: messages in the ring, or one buffer.  Buffer and what is moved: MOVING, to this ring. */
 struct source {
@@ -100,6 +107,7 @@ struct source {
     size_t buffer_size; /* bytes of the message in it */
     const uint64_t *moved;
     size_t moved_count; /* at most MOVES_MOST */
+    unsigned lane;
 };
 
 /* A record as a get finds it. */
@@ -122,12 +130,16 @@ struct sink {
 
 /* How many were put (at least 1), or an error.  timeout as in the public calls. */
 int brood__ring_put(struct queue_shm *q, uint64_t id, const struct source *source, int timeout);
-/* How many were taken (at least 1), or an error. */
+/* How many were taken (at least 1; all of one lane), or an error. */
 int brood__ring_get(struct queue_shm *q, uint64_t id, struct sink *sink, int timeout);
 
 /* Both latches, for what changes the queue as a whole; 0 or BROOD_EDEADLK.  Leaving wakes everybody. */
 int brood__ring_enter(struct queue_shm *q, void **announced);
 void brood__ring_leave(struct queue_shm *q, void *announced);
+
+/* The get side alone, for what changes the tally; 0, BROOD_EDEADLK, or the handle is none of a queue any more. */
+int brood__ring_enter_get(struct queue_shm *q, uint64_t id, void **announced);
+void brood__ring_leave_get(struct queue_shm *q, void *announced);
 
 /*
  * Take it apart: those inside have left when we have both latches, and who comes later finds the slot retired.  What its
@@ -136,21 +148,43 @@ void brood__ring_leave(struct queue_shm *q, void *announced);
 int brood__ring_clear(struct queue_shm *q);
 /* Wake everybody, for what has changed elsewhere is seen from here on. */
 void brood__ring_call(struct queue_shm *q);
-/* Empty, and whoever looks from now on finds it so: before it has memory, whose bytes are anybody's. */
+/* Empty, of one lane, and whoever looks from now on finds it so: before it has memory, whose bytes are anybody's. */
 void brood__ring_begin(struct queue_shm *q, uint64_t capacity, uint32_t max_items);
 
-static inline bool brood__ring_empty(const struct queue_shm *q, uint64_t ring, uint64_t head)
-{
-    const _Atomic uint64_t *header = brood__at(ring + (head & (q->capacity - 1)));
-    return (uint32_t)atomic_load_explicit(header, memory_order_acquire) == 0;
-}
+/* What the heir of a dead holder of a side makes good; may itself die and be repeated. */
+void brood__ring_repair_put(struct queue_shm *q);
+void brood__ring_repair_get(struct queue_shm *q);
+
+/* Messages in it, but for what a dead producer put and nobody has found yet; a look without latches. */
+uint32_t brood__ring_items(const struct queue_shm *q);
+/* Whether there is none, by the records; who grows is looked at under the get latch. */
+bool brood__ring_all_empty(const struct queue_shm *q);
+
+/* --- queue/grow.c */
+
+/* Whether a ring without room for a message may become larger. */
+bool brood__ring_may_grow(const struct queue_shm *q);
+/* Under both latches: give the rings another capacity, which what is in them has room in.  0, BROOD_EARENA. */
+int brood__ring_resize(struct queue_shm *q, uint64_t capacity);
+/* As heir of a dead holder of either latch: see grow.c. */
+void brood__ring_measure(struct queue_shm *q);
+/* Bytes of the body for rings of this capacity. */
+uint64_t brood__ring_bytes(const struct queue_shm *q, uint64_t capacity);
+
+/* --- queue/ask.c: as the supervisor, without waiting */
 
 /*
- * As the supervisor, without waiting: is the record that moves this, put at `position`, committed and still there; is
- * what was at `position` taken?  -1: a latch is held.
+ * Is the record that moves this, put at `position`, committed and still there; is what was at `position` taken?  -1: a
+ * latch is held.  A position is as brood__ring_place has it.
  */
 int brood__ring_put_committed(struct queue_shm *q, uint64_t position, uint64_t id);
 int brood__ring_get_committed(struct queue_shm *q, uint64_t position);
+static inline uint64_t brood__ring_place(unsigned lane, uint64_t at)
+{
+    return (uint64_t)lane << 60 | at;
+}
+/* What a dead member has taken and not marked done is lost; false: a latch is held. */
+bool brood__ring_bury(struct queue_shm *q, uint32_t dead);
 /* Wake everybody, without latches; false: again in a while, as brood__monitor_ring. */
 bool brood__ring_ring(struct queue_shm *q);
 

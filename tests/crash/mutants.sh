@@ -112,24 +112,24 @@ mutant event-end-unsaid sync/event.c '/^bool brood__event_repair/,/^}/ s/retire_
 # --- queues and buffers
 whole=-z # the script sees the file as one line
 mutant ring-tail-first queue/ring.c \
-    's/(\*\([^)]*\)&PUT_SEQUENCE\(q\) =[^;]*b->sequence;)([^;]*)(\*\([^)]*\)&PUT_TAIL\(q\) = b->at;)/\3 \1/' \
+    's/(\*\([^)]*\)&p->sequence = b->sequence;)([^;]*)(\*\([^)]*\)&p->tail = b->at;)/\3 \1/' \
     queue/put-consumers-asleep
 whole=
-mutant ring-no-heir queue/ring.c 's/if \(__builtin_expect\(seen & OS_OWNER_DIED, 0\)\) repair_put\(q\);//' queue/put
-mutant ring-heir-no-baton queue/ring.c '/^static void repair_get/,/^}/ s/q->get.flags\[SIDE_BATON\] = 1;//' queue
+mutant ring-no-heir queue/ring.c 's/if \(__builtin_expect\(seen & OS_OWNER_DIED, 0\)\) brood__ring_repair_put\(q\);//' queue/put
+mutant ring-heir-no-baton queue/ring.c '/^void brood__ring_repair_get/,/^}/ s/q->get.flags\[SIDE_BATON\] = 1;//' queue
 mutant ring-wake-unannounced queue/ring.c '/^static int release_first/,/^}/ s/brood__os_announce\(side\);//' \
     queue/put-consumers-asleep queue/get-producers-asleep
-mutant ring-terminator-late queue/ring.c 's/^ *atomic_store_explicit\(header\(q, b->at\), 0, memory_order_relaxed\);.*$//' queue/put
-mutant ring-batch-in-parts queue/ring.c 's/if \(first\) b->first_header = word;/if (first) { b->first_header = word; atomic_store(header(q, b->start), word); }/' \
+mutant ring-terminator-late queue/ring.c 's/^ *atomic_store_explicit\(header\(q, b, b->at\), 0, memory_order_relaxed\);.*$//' queue/put
+mutant ring-batch-in-parts queue/ring.c 's/if \(first\) b->first_header = word;/if (first) { b->first_header = word; atomic_store(header(q, b, b->start), word); }/' \
     queue/put-batch
 mutant ring-close-tells-one queue/ring.c 's/leave_side\(&q->get, gone \|\| closed \|\| /leave_side(\&q->get, /; s/bool more = gone \|\| closed \|\| /bool more = /' \
     queue/close-three-asleep
 mutant buffer-moves-late queue/ring.c 's/brood__buffer_mark\(b, BUFFER_RECEIVED, brood__self->member\);/;/' buffer/get buffer/taken-over
-mutant buffer-by-place-alone queue/ring.c 's/return record.buffer_id == buffer_id;/return true;/' buffer/put
+mutant buffer-by-place-alone queue/ask.c 's/return record.buffer_id == buffer_id;/return true;/' buffer/put
 mutant buffer-put-unmarked queue/ring.c 's/brood__buffer_mark\(source->buffer, BUFFER_TRANSIT.*$/;/' buffer/put
 
 mutant ring-commit-before-copy queue/ring.c \
-    's/if \(size\) memcpy\(.*$//; s/if \(n\) commit\(q, &b\);/if (n) commit(q, \&b); if (n) for (uint64_t at = b.start, i = 0; i < n \&\& !source->buffer; i++) { struct record r; uint32_t its; at = read_late(q, at, \&r, \&its); memcpy((void *)(uintptr_t)r.data, source->messages[i].data, r.size); }/; s/^static bool room_for_first/static uint64_t read_record(const struct queue_shm *, uint64_t, struct record *, uint32_t *);\n&/; s/^struct batch \{/static uint64_t read_record(const struct queue_shm *, uint64_t, struct record *, uint32_t *);\n#define read_late read_record\n&/' \
+    's/if \(size\) memcpy\(.*$//; s/if \(n\) commit\(q, &b\);/if (n) commit(q, \&b); if (n) for (uint64_t at = b.start, i = 0; i < n \&\& !source->buffer; i++) { struct record r; uint32_t its; at = read_record(q, b.lane, at, \&r, \&its); memcpy((void *)(uintptr_t)r.data, source->messages[i].data, r.size); }/' \
     queue/put
 mutant ring-no-relay queue/ring.c '/^static void pass_baton/,/^}/ s/if \(brood__os_futex_wake\(&side->word, 1\) > 0\) return;//' stalled/queue-woken-dies
 mutant buffer-unsettled queue/queue.c 's/all &= settle\(b, i, word\);/;/' buffer/get buffer/put

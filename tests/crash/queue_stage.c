@@ -140,7 +140,7 @@ struct queue_shm *queue_at(brood_queue queue)
 bool queue_is_empty(brood_queue queue)
 {
     struct queue_shm *q = queue_at(queue);
-    return !q || brood__ring_empty(q, q->slot.body, atomic_load(&q->head));
+    return !q || brood__ring_all_empty(q);
 }
 
 /* By the headers alone: the tail may not have been moved yet by one who died. */
@@ -148,13 +148,12 @@ unsigned queue_records(brood_queue queue)
 {
     const struct queue_shm *q = queue_at(queue);
     unsigned n = 0;
-    for (uint64_t at = q ? atomic_load(&q->head) : 0; q && !brood__ring_empty(q, q->slot.body, at); n++) {
-        const uint32_t *code = brood__at(q->slot.body + (at & (q->capacity - 1)));
-        if (*code == RECORD_WRAP) {
-            at += q->capacity - (at & (q->capacity - 1));
-            code = brood__at(q->slot.body);
+    for (unsigned lane = 0; q && lane < q->lanes; lane++) {
+        for (uint64_t at = lane_head(q, lane); !brood__ring_empty(q, lane, at); n++) {
+            struct record record;
+            uint32_t sequence;
+            at = read_record(q, lane, at, &record, &sequence);
         }
-        at += 8 + (*code == RECORD_LONG ? sizeof(struct long_record) : (*code - 1 + 7u) & ~7u);
     }
     return n;
 }

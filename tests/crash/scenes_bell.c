@@ -206,7 +206,7 @@ static void listener_woken(const struct cut *cut)
         mate_gets(0, queue, true);
     else
         mate_sends_to_sleep(0, listen_queue, queue.id);
-    uint64_t head = atomic_load(&queue_at(queue)->head), id = put_here(queue);
+    uint64_t head = atomic_load(&queue_at(queue)->got[0].head), id = put_here(queue);
     victim_wakes(&v, true);
     victim_step(&v, cut->k[0]);
     victim_kill(&v);
@@ -214,7 +214,7 @@ static void listener_woken(const struct cut *cut)
     mates_settle(1);
     if (mate_busy(0)) {
         if (!queue_is_empty(queue)) fail("LOST WAKE-UP: a message, and the mate sleeps on");
-        expect(atomic_load(&queue_at(queue)->head) != head);
+        expect(atomic_load(&queue_at(queue)->got[0].head) != head);
         id = put_here(queue);
     }
     expect_is(mate_got(0), id);

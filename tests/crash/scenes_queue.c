@@ -125,12 +125,12 @@ static void get_batch_alone(const struct cut *cut)
     brood_queue queue = new_queue(cut->order);
     uint64_t ids[4];
     for (unsigned i = 0; i < 3; i++) ids[i] = put_here(queue);
-    uint64_t head = atomic_load(&queue_at(queue)->head);
+    uint64_t head = atomic_load(&queue_at(queue)->got[0].head);
     struct victim v;
     victim_start(&v, NULL, queue_get_batch, queue.id);
     victim_step(&v, cut->k[0]);
     victim_kill(&v);
-    bool taken = atomic_load(&queue_at(queue)->head) != head;
+    bool taken = atomic_load(&queue_at(queue)->got[0].head) != head;
     if (v.ended) expect(taken && v.proc.post->order.made == ids[0] + ids[1]);
     ids[3] = put_here(queue);
     closes_with(queue, taken ? ids + 2 : ids, NULL, taken ? 2 : 4);
@@ -187,12 +187,12 @@ static void get_producers_asleep(const struct cut *cut)
     uint64_t ids[8];
     unsigned n = fill(queue, ids, 6);
     for (unsigned i = 0; i < 2; i++) mate_puts(i, queue, next_message(), true);
-    uint64_t head = atomic_load(&queue_at(queue)->head);
+    uint64_t head = atomic_load(&queue_at(queue)->got[0].head);
     struct victim v;
     victim_start(&v, NULL, queue_get, queue.id);
     victim_step(&v, cut->k[0]);
     victim_kill(&v);
-    bool taken = atomic_load(&queue_at(queue)->head) != head;
+    bool taken = atomic_load(&queue_at(queue)->got[0].head) != head;
     if (v.ended) expect(taken && v.proc.post->order.made == ids[0]);
     producers_are_well(queue, 2);
     mates_put_theirs(queue, ids + taken, n - taken, 2);
@@ -241,11 +241,11 @@ static void get_woken(const struct cut *cut)
     victim_start(&v, NULL, queue_get, queue.id);
     victim_falls_asleep(&v);
     mate_gets(0, queue, true);
-    uint64_t head = atomic_load(&queue_at(queue)->head), id = put_here(queue);
+    uint64_t head = atomic_load(&queue_at(queue)->got[0].head), id = put_here(queue);
     victim_wakes(&v, true);
     victim_step(&v, cut->k[0]);
     victim_kill(&v);
-    bool taken = atomic_load(&queue_at(queue)->head) != head; /* by it, or by the mate */
+    bool taken = atomic_load(&queue_at(queue)->got[0].head) != head; /* by it, or by the mate */
     if (v.ended) expect_is(v.proc.post->order.made, id);
     mates_settle(1);
     if (mate_busy(0)) {
@@ -296,7 +296,7 @@ static void get_late(const struct cut *cut)
     victim_falls_asleep(&v);
     if (behind) mate_gets(0, queue, true);
     victim_times_out(&v);
-    uint64_t head = atomic_load(&queue_at(queue)->head), id = comes ? put_here(queue) : 0;
+    uint64_t head = atomic_load(&queue_at(queue)->got[0].head), id = comes ? put_here(queue) : 0;
     victim_step(&v, cut->k[0]);
     victim_kill(&v);
     if (!comes) {
@@ -304,7 +304,7 @@ static void get_late(const struct cut *cut)
         id = put_here(queue);
     }
     mates_settle(behind);
-    bool taken = atomic_load(&queue_at(queue)->head) != head; /* by it, or by the mate */
+    bool taken = atomic_load(&queue_at(queue)->got[0].head) != head; /* by it, or by the mate */
     if (behind && mate_busy(0)) {
         expect(taken && comes);
         id = put_here(queue);

@@ -3,7 +3,7 @@
 #ifndef CRASH_SCENES_QUEUE_H
 #define CRASH_SCENES_QUEUE_H
 
-#include "queue/ring.h"
+#include "queue/record.h"
 #include "scene.h"
 
 #include <brood/queue.h>

@@ -35,10 +35,10 @@ static void chain_full(const struct cut *cut)
     uint64_t its = victim_puts(&producer, queue_put, queue);
     victim_falls_asleep(&producer);
     mate_puts(0, queue, next_message(), true);
-    uint64_t head = atomic_load(&queue_at(queue)->head);
+    uint64_t head = atomic_load(&queue_at(queue)->got[0].head);
     victim_step(&consumer, cut->k[0]);
     victim_kill(&consumer);
-    if (atomic_load(&queue_at(queue)->head) != head) at++;
+    if (atomic_load(&queue_at(queue)->got[0].head) != head) at++;
     victim_wakes(&producer, false);
     victim_step(&producer, cut->k[1]);
     victim_kill(&producer);

@@ -73,10 +73,10 @@ mutant ring-wakes-inside queue/ring.c \
 
 # --- commits
 mutant ring-commit-first queue/ring.c \
-    's/^    if \(first\) b->first_header = word;/    if (first) { b->first_header = word; atomic_store(header(q, b->start), word); }/' queue/one-one queue/batch
-mutant ring-tail-no-repair queue/ring.c 's/if \(__builtin_expect\(seen & OS_OWNER_DIED, 0\)\) repair_put\(q\);//' \
+    's/^    if \(first\) b->first_header = word;/    if (first) { b->first_header = word; atomic_store(header(q, b, b->start), word); }/' queue/one-one queue/batch
+mutant ring-tail-no-repair queue/ring.c 's/if \(__builtin_expect\(seen & OS_OWNER_DIED, 0\)\) brood__ring_repair_put\(q\);//' \
     queue/two-producers
-mutant ring-relaxed-head queue/ring.c 's/atomic_store_explicit\(&q->head, at, memory_order_release\);/;/' queue/one-one
+mutant ring-relaxed-head queue/ring.c 's/atomic_store_explicit\(&g->head, at, memory_order_release\);/;/' queue/one-one
 mutant semaphore-counts-first sync/semaphore.c \
     '/^static int take/,/^}/ { s/^ *set_free\(s, free_units\(s\) - 1\);//; s/(commit\(entry.*)/s->total--; s->free_units--; \1 s->total++;/ }' \
     semaphore/two-one-dies

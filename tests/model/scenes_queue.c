@@ -2,7 +2,7 @@
 /* scenes_queue.c - the queue: each message is taken once or is still there, and nobody sleeps beside one, or beside room. */
 #include "model.h"
 #include "queue/queue.h"
-#include "queue/ring.h"
+#include "queue/record.h"
 
 #include <brood/queue.h>
 
@@ -117,7 +117,7 @@ static uint32_t items(void)
 {
     uint32_t count = 0;
     const struct queue_shm *q = at();
-    for (uint64_t head = q->head; !brood__ring_empty(q, q->slot.body, head); head += 16) count++;
+    for (uint64_t head = q->got[0].head; !brood__ring_empty(q, 0, head); head += 16) count++;
     return count;
 }
 /* Consumers sleep beside an empty ring only, producers beside a full one, and nobody beside a closed one. */

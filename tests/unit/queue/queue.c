@@ -838,6 +838,24 @@ START_TEST(signal_handlers_may_feed)
 }
 END_TEST
 
+/* More than the first step of the table's growth, whose bytes are no multiple of a slot's. */
+START_TEST(there_are_many)
+{
+    enum { MANY = 400 };
+    static brood_queue q[MANY];
+    int value;
+    for (int i = 0; i < MANY; i++) {
+        q[i] = fresh(0, 256);
+        brood_test_ok(brood_queue_put_value(q[i], &i, 0));
+    }
+    for (int i = 0; i < MANY; i++) {
+        brood_test_ok(brood_queue_get_value(q[i], &value, 0));
+        ck_assert_int_eq(value, i);
+        brood_test_ok(brood_queue_free(q[i]));
+    }
+}
+END_TEST
+
 static Suite *queue_suite(void)
 {
     Suite *suite = suite_create("queue");
@@ -857,6 +875,7 @@ static Suite *queue_suite(void)
     tcase_add_test(alone, forged_is_stale);
     tcase_add_test(alone, belongs_to_members);
     tcase_add_test(alone, slots_come_to_an_end);
+    tcase_add_test(alone, there_are_many);
     TCase *others = brood_test_case(suite, "others");
     tcase_add_loop_test(others, many_to_many, 0, 3 * MEMBERS_METHODS);
     tcase_add_loop_test(others, outlives_its_producer, 0, MEMBERS_METHODS);

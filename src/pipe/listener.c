@@ -44,16 +44,20 @@ struct listener {
 
 /* --------------------------------------------------------------------------------------------------------- making */
 
-/* Whether nobody listens at a socket file.  Twice: one that was only just made does not listen yet. */
-static bool is_stale(const struct os_address *address, const char *path, struct os_file *file)
+/*
+ * Whether nobody listens at a socket file: 1; 0: somebody does, or it is none; or why that can't be known.  Twice, for one
+ * that was only just made does not listen yet.
+ */
+static int is_stale(const struct os_address *address, const char *path, struct os_file *file)
 {
     struct os_file before;
-    if (!brood__os_socket_file(path, &before)) return false;
+    if (!brood__os_socket_file(path, &before)) return 0;
     for (int look = 0; look < 2; look++) {
         int probe;
         int error = brood__os_stream_connect(address, &probe, 0);
         if (error == 0) brood__os_close(&probe);
-        if (error != -ECONNREFUSED) return false;
+        if (error == 0 || error == -EAGAIN) return 0;
+        if (error != -ECONNREFUSED) return error;
         if (look == 0) brood__os_nap(PROBE_NAP_NS);
     }
     return brood__os_socket_file(path, file) && file->device == before.device && file->inode == before.inode;
@@ -61,10 +65,12 @@ static bool is_stale(const struct os_address *address, const char *path, struct 
 
 static int listen_at_path(struct listener *l, const struct os_address *address, const char *path)
 {
-    struct os_file stale;
+    struct os_file dead;
     int lock = brood__os_directory_lock(path); /* two that find the same dead socket must not remove each other's */
     int error = brood__os_stream_listen(address, l->options.backlog, &l->fd, &l->address);
-    if (error == -EADDRINUSE && is_stale(address, path, &stale) && brood__os_socket_file_remove(path, &stale))
+    int stale = error == -EADDRINUSE ? is_stale(address, path, &dead) : 0;
+    if (stale < 0) error = stale;
+    if (stale > 0 && brood__os_socket_file_remove(path, &dead))
         error = brood__os_stream_listen(address, l->options.backlog, &l->fd, &l->address);
     brood__os_close(&lock);
     if (error == 0 && !brood__os_socket_file(path, &l->file)) l->maker = 0;

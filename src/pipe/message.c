@@ -13,18 +13,16 @@
 
 #include <string.h>
 
-/* After a transfer that failed: 0: try again; else the answer of the call. */
+/*
+ * After a transfer that failed: 0: try again; else the answer of the call.  What is there is taken, late or not; but a
+ * peer that is always there with a little does not stretch the time.
+ */
 static int wait_for(const struct connection *c, ssize_t failed, bool writing, int timeout, int64_t deadline)
 {
     if (failed != -EAGAIN) return (int)failed;
+    if (brood__os_remaining(deadline) == 0) return brood__not_now(timeout);
     int ready = writing ? brood__os_wait_writable(c->fd, deadline) : brood__os_wait_readable(c->fd, deadline);
     return ready > 0 ? 0 : ready < 0 ? ready : brood__not_now(timeout);
-}
-
-/* A peer that is always there with a little must not stretch the time: asked after each step. */
-static bool is_late(int timeout, int64_t deadline)
-{
-    return timeout > 0 && brood__os_remaining(deadline) == 0;
 }
 
 /* --------------------------------------------------------------------------------------------------------- sending */
@@ -55,7 +53,6 @@ static int send_message(struct connection *c, const char *data, size_t size, int
         }
         missing -= (uint64_t)sent;
         atomic_store(&c->out_missing, missing);
-        if (missing > 0 && is_late(timeout, deadline)) result = BROOD_ETIMEDOUT;
     }
     if (result == -EPIPE || result == -ECONNRESET) result = c->out_error = BROOD_ECLOSED;
     return result;
@@ -107,7 +104,6 @@ static int read_on(struct connection *c, int timeout, int64_t deadline)
     if (got < 0) return (int)got;
     if (got > 0 && brood__frame_reader_added(&c->in, (size_t)got) < 0)
         return c->in_error = brood__fail_with(BROOD_ECORRUPT, "the length of a message is negative");
-    if (!brood__frame_reader_whole(&c->in) && is_late(timeout, deadline)) return BROOD_ETIMEDOUT;
     return 1;
 }
 
@@ -140,7 +136,6 @@ static int read_to(struct connection *c, char *data, int timeout, int64_t deadli
         ssize_t more = receive_some(c, data + got, size - got, timeout, deadline);
         if (more < 0) result = (int)more;
         if (more > 0) got += (size_t)more;
-        if (result == 0 && got < size && is_late(timeout, deadline)) result = BROOD_ETIMEDOUT;
     }
     if (result == 0 || got == 0 || c->in_error < 0) return result;
     if (brood__frame_reader_reserve(&c->in) < 0)

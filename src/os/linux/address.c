@@ -220,8 +220,10 @@ static int set_blocking(int fd)
 /* A local listener's queue of callers may be full: then connect itself waits, for no poll tells when it is not. */
 static int connect_locally(int fd, const struct os_address *address, int64_t deadline)
 {
-    int result = connect(fd, as_sockaddr(address), address->size) < 0 ? -errno : 0;
-    if ((result != -EAGAIN && result != -EINTR) || deadline == 0) return result;
+    int result;
+    do result = connect(fd, as_sockaddr(address), address->size) < 0 ? -errno : 0;
+    while (result == -EINTR);
+    if (result != -EAGAIN || deadline == 0) return result;
     result = set_blocking(fd);
     while (result == 0) {
         int ms = brood__os_remaining(deadline);

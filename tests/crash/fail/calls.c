@@ -77,6 +77,7 @@ const struct call_row calls_failing[] = {
      .argument = 1,
      .mask = UINT32_MAX,
      .value = F_SETFL},
+    {.name = "flock", .number = SYS_flock, .errors = {EINTR, EWOULDBLOCK, ENOLCK}},
     {.name = "dup2", .number = SYS_dup2, .errors = {EMFILE, EBUSY, EINTR}},
     {.name = "dup3", .number = SYS_dup3, .errors = {EBUSY, EINTR}},
     {.name = "pipe2", .number = SYS_pipe2, .errors = {EMFILE, ENFILE}},
@@ -97,6 +98,7 @@ const struct call_row calls_failing[] = {
     {.name = "socketpair", .number = SYS_socketpair, .errors = {EMFILE, ENFILE, ENOMEM, ENOBUFS}},
     {.name = "bind", .number = SYS_bind, .errors = {ENOMEM, EADDRINUSE, ENOSPC}},
     {.name = "getsockname", .number = SYS_getsockname, .errors = {ENOBUFS}},
+    {.name = "getpeername", .number = SYS_getpeername, .errors = {ENOBUFS}},
     {.name = "listen", .number = SYS_listen, .errors = {EADDRINUSE}},
     {.name = "setsockopt", .number = SYS_setsockopt, .errors = {ENOMEM}},
     {.name = "connect", .number = SYS_connect, .errors = {EINTR, EAGAIN, ENOMEM, EACCES, ECONNREFUSED}},
@@ -154,7 +156,7 @@ const long calls_left_out[] = {
     SYS_clock_gettime, SYS_gettimeofday, SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_rt_sigpending, SYS_prctl, SYS_lseek,
     SYS_sysinfo, SYS_uname, SYS_getrlimit, SYS_getsockopt, SYS_getrusage,
     /* gives back: what was given goes whatever they answer, and nobody could do anything about it */
-    SYS_close, SYS_munmap,
+    SYS_close, SYS_munmap, SYS_unlink,
     /* have no return */
     SYS_exit, SYS_exit_group, SYS_rt_sigreturn, SYS_restart_syscall,
     /* the beginning of a thread or program, which is the C library's */

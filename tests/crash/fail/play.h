@@ -17,9 +17,10 @@ enum kind {
     KIND_NEVER, /* it does not fail */
     KIND_ERRNO, /* the errno of the call that failed */
     KIND_INIT,
-    KIND_START, /* and brood_error_detail has more */
-    KIND_MAKE,  /* BROOD_EARENA */
-    KIND_BELL,  /* BROOD_EARENA or an errno */
+    KIND_START,  /* and brood_error_detail has more */
+    KIND_MAKE,   /* BROOD_EARENA */
+    KIND_BELL,   /* BROOD_EARENA or an errno */
+    KIND_STREAM, /* of connections and listeners: an errno, or what the other end is told of one */
     KIND_POOL,
     KIND_WORK,
 };

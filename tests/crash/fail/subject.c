@@ -49,8 +49,11 @@ static bool is_documented(enum kind kind, int code)
     static const int pool[] = {BROOD_EARENA, BROOD_ESTART, BROOD_EEXEC, BROOD_ENOINIT, BROOD_ETIMEDOUT, 0};
     static const int work[] = {BROOD_EARENA, BROOD_ESTART, BROOD_EEXEC,        BROOD_ENOINIT,
                                BROOD_EINIT,  BROOD_ELOST,  BROOD_EUNSUPPORTED, 0};
-    static const int *const codes[] = {[KIND_INIT] = init, [KIND_START] = start, [KIND_MAKE] = make,
-                                       [KIND_BELL] = make, [KIND_POOL] = pool,   [KIND_WORK] = work};
+    static const int stream[] = {
+        BROOD_EAUTH, BROOD_ECLOSED, BROOD_ENOMEM, BROOD_ETIMEDOUT, -ECONNRESET, -EADDRINUSE, 0};
+    static const int *const codes[] = {
+        [KIND_STREAM] = stream, [KIND_INIT] = init, [KIND_START] = start, [KIND_MAKE] = make,
+        [KIND_BELL] = make,     [KIND_POOL] = pool, [KIND_WORK] = work};
     if (kind == KIND_NEVER) return false;
     if (kind != KIND_ERRNO && among(codes[kind], code)) return true;
     if (kind == KIND_MAKE || kind == KIND_WORK || (kind == KIND_INIT && code == -ENOSYS)) return false;

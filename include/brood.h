@@ -28,5 +28,6 @@
 #include <brood/token.h>
 #include <brood/value.h>
 #include <brood/variant.h>
+#include <brood/wait.h>
 
 #endif

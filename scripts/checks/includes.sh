@@ -16,7 +16,8 @@ layer() {
     queue) echo 6 ;;
     pipe) echo 7 ;;
     pool | shared | manager) echo 8 ;;
-    tools) echo 9 ;;
+    wait) echo 9 ;;
+    tools) echo 10 ;;
     esac
 }
 

@@ -244,15 +244,22 @@ int brood__message_wait(struct queue_shm *q, uint64_t id, int timeout)
     return result == SEEN || (result == BROOD_ECLOSED && brood__slot_lives(&q->slot, id)) ? 0 : result;
 }
 
-int brood__message_fd(struct queue_shm *q, uint64_t id)
+int brood__message_rings(struct queue_shm *q, uint64_t id)
 {
-    int fd = brood__bell_fd(id);
-    if (fd < 0) return fd;
     void *announced;
     int error = brood__ring_enter(q, &announced); /* from here on every commit is followed by a look at the bells */
     if (error < 0) return error;
     if (brood__slot_lives(&q->slot, id)) q->polled = 1;
     brood__ring_leave(q, announced);
+    return 0;
+}
+
+int brood__message_fd(struct queue_shm *q, uint64_t id)
+{
+    int fd = brood__bell_fd(id);
+    if (fd < 0) return fd;
+    int error = brood__message_rings(q, id);
+    if (error < 0) return error;
     if (brood__message_wait(q, id, 0) == 0) brood__bell_ring(id);
     return fd;
 }

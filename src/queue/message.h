@@ -28,6 +28,8 @@ int brood__message_get_view(struct queue_shm *q, uint64_t id, brood_view *view, 
 
 /* Wait until a get would not: 0 also when it would say BROOD_ECLOSED. */
 int brood__message_wait(struct queue_shm *q, uint64_t id, int timeout);
+/* From now on whoever puts something rings the bells. */
+int brood__message_rings(struct queue_shm *q, uint64_t id);
 /* A descriptor that is readable when there may be something to get. */
 int brood__message_fd(struct queue_shm *q, uint64_t id);
 

@@ -34,7 +34,7 @@ static struct bell *find(uint64_t object)
     return b;
 }
 
-static int open_bell(uint64_t object, struct bell **made)
+int brood__bell_open(uint64_t object, struct bell **made)
 {
     struct bell *b = malloc(sizeof *b);
     if (!b) return BROOD_ENOMEM;
@@ -57,17 +57,24 @@ static int open_bell(uint64_t object, struct bell **made)
         free(b);
         return error;
     }
-    b->next = bells;
-    bells = b;
     *made = b;
     return 0;
+}
+
+int brood__bell_descriptor(const struct bell *b)
+{
+    return b->fd;
 }
 
 int brood__bell_fd(uint64_t object)
 {
     lock();
     struct bell *b = find(object);
-    int result = b ? 0 : open_bell(object, &b);
+    int result = 0;
+    if (!b && (result = brood__bell_open(object, &b)) == 0) {
+        b->next = bells;
+        bells = b;
+    }
     if (result == 0) result = b->fd;
     unlock();
     return result;
@@ -80,6 +87,16 @@ static void quiet(struct bell *b)
     /* seq_cst: the look at the object that follows must not come before; pairs with the fence in bell_ring. */
     if (s) atomic_exchange(&s->armed, 1);
     if (++b->turn == 0) b->turn = 1;
+}
+
+void brood__bell_quiet(struct bell *b)
+{
+    quiet(b);
+}
+
+void brood__bell_ring_own(const struct bell *b)
+{
+    brood__os_bell_ring(brood__self->bell_sender, brood__arena()->key, HANDLE_INDEX(b->id), HANDLE_GENERATION(b->id));
 }
 
 bool brood__bell_arm_for(uint64_t object, _Atomic uint32_t *asked)
@@ -127,13 +144,18 @@ void brood__bell_ring_all(void)
     ring_some(true, 0);
 }
 
+void brood__bell_free(struct bell *b, bool forget)
+{
+    if (!forget && brood__slot_retire(TABLE_BELL, b->id)) brood__slot_release(TABLE_BELL, HANDLE_INDEX(b->id));
+    brood__os_close(&b->fd);
+    free(b);
+}
+
 static void close_bell(struct bell **place, bool forget)
 {
     struct bell *b = *place;
     *place = b->next;
-    if (!forget && brood__slot_retire(TABLE_BELL, b->id)) brood__slot_release(TABLE_BELL, HANDLE_INDEX(b->id));
-    brood__os_close(&b->fd);
-    free(b);
+    brood__bell_free(b, forget);
 }
 
 void brood__bell_close(uint64_t object)

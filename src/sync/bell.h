@@ -22,6 +22,16 @@ struct bell_shm {
 };
 _Static_assert(sizeof(struct bell_shm) == 64, "its table");
 
+/*
+ * One more bell for an object, the caller's own, which nobody else quiets: armed from the start.  0 or an error; its
+ * descriptor; quiet it and arm it, as bell_arm; make it readable; close it (forget: in a forked child, whose it is not).
+ */
+struct bell;
+int brood__bell_open(uint64_t object, struct bell **bell);
+int brood__bell_descriptor(const struct bell *bell);
+void brood__bell_quiet(struct bell *bell);
+void brood__bell_ring_own(const struct bell *bell);
+void brood__bell_free(struct bell *bell, bool forget);
 /* The descriptor of this process for the object, made at the first call; >= 0 or an error. */
 int brood__bell_fd(uint64_t object);
 /* Nothing there: quiet the descriptor and arm it; the caller then looks at the object once more.  No bell: nothing. */

@@ -32,6 +32,16 @@ int brood__sleep(os_word *word, uint32_t expected, int64_t deadline, uint64_t wa
     return brood__sleep_both(word, expected, NULL, 0, deadline, waits_for);
 }
 
+int brood__sleep_poller(int poller, uint64_t *tags, int capacity, int64_t deadline)
+{
+    int64_t tick = brood__os_now() + brood__tick_ns, until = deadline < tick ? deadline : tick;
+    int n = brood__os_poller_wait(poller, tags, capacity, until);
+    if (n != 0 || until == deadline) return n;
+    atomic_fetch_add_explicit(&brood__ticks, 1, memory_order_relaxed);
+    if (brood__on_tick) brood__on_tick();
+    return 0;
+}
+
 int brood__monitor_enter(struct latch_shm *latch, void **announced)
 {
     *announced = brood__os_announce(latch);

@@ -21,6 +21,11 @@ int brood__sleep(os_word *word, uint32_t expected, int64_t deadline, uint64_t wa
 /* Likewise while *also == its, too, at the moment of falling asleep (os/os.h). */
 int brood__sleep_both(os_word *word, uint32_t expected, os_word *also, uint32_t its, int64_t deadline,
                       uint64_t waits_for);
+/*
+ * Sleep until a descriptor of the poller is readable: how many tags were written; 0: look again, or the deadline has
+ * passed (ask the clock); or -errno.  The slow tick is behind it too.
+ */
+int brood__sleep_poller(int poller, uint64_t *tags, int capacity, int64_t deadline);
 extern void (*brood__on_tick)(void);
 extern int64_t brood__tick_ns;        /* its length; tests that no sleep may need it make it endless */
 extern _Atomic uint64_t brood__ticks; /* how often a tick ended a sleep of this process; for tests */

@@ -113,6 +113,16 @@ END
 first (pid P) holds lock 1:0 and waits for lock 2:0, held by other (pid P), who waits for lock 1:0
 the other ends with 0
 END
+    wants 18_wait_any $method sort <<'END'
+a request: ?
+a sum: 15050
+a sum: 35050
+a sum: 5050
+worker 0 has ended with 0
+worker 1 has ended with 0
+worker 2 has ended with -6
+worker 3 has ended with 0
+END
     wants 14_crash $method cat <<'END'
 call 0, run 1: it has a result: 0
 call 1, run 1: a signal ended its worker: work, signal 6

@@ -11,7 +11,7 @@
  * for work (seq_cst: of one who commits work and then looks here, and the supervisor, one sees the other).
  * ASKED: somebody asks at this moment.
  * If a process dies here: the supervisor clears the seat, and looks at all pools after each death, so what the dead has
- * not asked for is seen.
+ * not asked for is seen.  If the supervisor dies over it, the next one begins with WANTED in all pools, and counts.
  *
  * When all seats there can be have workers that wait for ever for answers of this very pool, none of which is there,
  * nobody can go on: who finds that gets BROOD_EDEADLK; of several at once one, under the arena's verdict latch.

@@ -118,6 +118,7 @@ static void ring_all(void)
         record_of(i, atomic_load(&at(i)->slot.word))->announced = true;
         atomic_store(&brood__pool_seat(at(i), at(i)->seat_room)->inside, 0); /* a supervisor died looking */
         atomic_store(&at(i)->wait_at, 0); /* ... or between putting a task off, or queueing it again, and saying so */
+        atomic_store(&at(i)->help, HELP_WANTED); /* ... or between its count of workers and saying what came of it */
         brood__task_hint_all(at(i));
         ring(at(i), brood__pool_id(at(i)));
     }

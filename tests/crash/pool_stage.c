@@ -4,6 +4,8 @@
 
 #include "pool/supervise.h"
 
+#include <brood/stream.h>
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -33,6 +35,15 @@ BROOD_TASK(numbered, uint64_t, uint64_t, i)
 {
     atomic_fetch_add(&counts[i], 1);
     return i + 100;
+}
+
+/* Waits for a task of its own pool. */
+BROOD_TASK(twice_by, uint64_t, brood_pool, pool, uint64_t, x)
+{
+    uint64_t result = 0;
+    int error = brood_pool_apply(pool, twice, &x, &result);
+    if (error < 0) brood_fail(error, "no");
+    return result;
 }
 
 /* -------------------------------------------------------------------------------------------------------- deeds */
@@ -129,6 +140,49 @@ int map_in_two(struct order *order)
     return map_judge(order, result, report, out);
 }
 
+int read_stream(struct order *order)
+{
+    uint64_t in[ITEMS], out[ITEMS], x = 0;
+    unsigned done = 0, lost = 0;
+    brood_stream stream;
+    brood_outcome outcome;
+    brood_stream_options options = {.unordered = (order->number & UNORDERED) != 0,
+                                    .chunk = (order->number & ONE_BY_ONE) ? 1 : 3,
+                                    .submit = {.priority = (order->number & URGENT) ? 3 : 0}};
+    map_fill(in, out);
+    int answer =
+        brood_pool_imap_array_task((brood_pool){order->id}, &stream, BROOD_TASK_OF(numbered), in, ITEMS, &options);
+    if (answer < 0) return answer;
+    while ((answer = brood_stream_next_exactly(stream, &x, sizeof x, BROOD_FOREVER, &outcome)) != 0) {
+        if (answer < 0 && outcome.code == 0) return answer;
+        if (outcome.id >= ITEMS || out[outcome.id] != 7) return WRONG; /* twice */
+        if (!options.unordered && outcome.id != done + lost) return WRONG;
+        if (answer == BROOD_ELOST ? outcome.signal != 9 : answer != 1 || x != outcome.id + 100) return WRONG;
+        out[outcome.id] = 8;
+        answer == 1 ? done++ : lost++;
+    }
+    order->made = REPORT(done, 0, lost);
+    return brood_stream_free(stream);
+}
+
+int submit_urgent(struct order *order)
+{
+    brood_future future = {0};
+    uint64_t x = 21;
+    int result = brood_pool_submit_with((brood_pool){order->id}, &future, twice, &x, .priority = 3);
+    order->made = future.serial;
+    return result;
+}
+
+int submit_nested(struct order *order)
+{
+    brood_future future = {0};
+    twice_by_args args = {{order->id}, 21};
+    int result = brood_pool_submit((brood_pool){order->id}, &future, twice_by, &args);
+    order->made = future.serial;
+    return result;
+}
+
 /* ---------------------------------------------------------------------------------------------- from this process */
 
 struct pool_shm *pool_at(brood_pool pool)
@@ -155,6 +209,8 @@ static brood_pool make(bool for_maps)
     memset(brood__pool_seat(p, 0), 0, (SEATS + 1) * sizeof(struct seat_shm));
     p->workers = SEATS;
     p->most_seats = SEATS;
+    atomic_store(&p->help, 0);
+    atomic_store(&p->urgent, 0u);
     atomic_store(&p->seats, SEATS);
     p->max_tasks_per_child = for_maps ? 0 : 1;
     p->max_pending = SEGMENT_FIRST;

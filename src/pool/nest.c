@@ -84,7 +84,9 @@ int brood__nest_wait(struct nest *nest, uint64_t pool_id, uint64_t what)
     bool own = pool_id == brood__me()->pool;
     atomic_store(&nest->seat->waits, own ? what : WAITS_ELSEWHERE);
     uint32_t none = HELP_NONE;
-    atomic_compare_exchange_strong(&nest->pool->help, &none, HELP_WANTED); /* seq_cst, before the look for work */
+    atomic_compare_exchange_strong(&nest->pool->help, &none, HELP_WANTED);
+    atomic_thread_fence(
+        memory_order_seq_cst); /* marked before the look for work; pairs with that in brood__pool_wake */
     if (brood__task_queued(nest->pool) || brood__map_active(nest->pool)) brood__nest_ask(nest->pool);
     return own && is_told(nest) ? BROOD_EDEADLK : 0;
 }
@@ -132,7 +134,8 @@ void brood__nest_manage(struct pool_shm *pool, bool (*start)(struct pool_shm *po
     if (atomic_exchange(&pool->help, HELP_NONE) == HELP_NONE) return; /* seq_cst, before the count */
     uint32_t waiting, working = at_work(pool, &waiting), seat = pool->workers;
     if (waiting == 0 || working >= pool->workers) return;
-    atomic_store(&pool->help, HELP_WANTED); /* seq_cst, before the look for work */
+    atomic_store(&pool->help, HELP_WANTED);
+    atomic_thread_fence(memory_order_seq_cst); /* as in brood__nest_wait */
     uint32_t wanted = pool->workers - working, queued = brood__task_queue_length(pool, wanted);
     if (queued < wanted && brood__map_ready(pool, brood__pool_seat(pool, pool->seat_room))) queued = wanted;
     for (; queued > 0 && seat < pool->most_seats && seat < pool->seat_room; seat++) {

@@ -177,6 +177,18 @@ mutant process-goes-unwatched process/start.c \
 mutant process-goes-at-once process/start.c 's/if \(!brood__go_await\(ends\[1\]\)\) brood__os_exit_now\(127\);//' process/start
 
 # --- what becomes of tasks
+mutant nest-never-asks pool/nest.c 's/brood__map_active\(nest->pool\)\) brood__nest_ask\(nest->pool\);/brood__map_active(nest->pool)) (void)0;/' \
+    nest/waiter
+mutant nest-submits-unasked pool/pool.c 's/if \(help == HELP_WANTED\) brood__nest_ask\(pool\);//' nest/help
+mutant nest-help-forgotten pool/supervise.c 's/^ *atomic_store\(&at\(i\)->help, HELP_WANTED\);.*$//' nest/help
+mutant nest-seat-still-waits pool/supervise.c '/^static void ended/,/^}/ s/atomic_store\(&seat->waits, 0\);//' nest/waiter
+mutant nest-nobody-told pool/nest.c 's/return own && is_told\(nest\) \? BROOD_EDEADLK : 0;/return 0;/' nest/told
+mutant stream-loss-unplaced pool/fate.c 's/t->ran = running && .*;/t->ran = 0;/' stream/worker
+mutant stream-item-unsaid pool/task.c 's/^ *atomic_store_explicit\(&t->running, i \+ 1, memory_order_relaxed\);//' stream/worker
+mutant stream-rest-runs-twice pool/flow.c 's/uint32_t ends = ran \+ \(code < 0\);/uint32_t ends = ran;/' stream/worker
+mutant answers-rung-by-nobody pool/supervise.c 's/^ *brood__os_futex_clear_and_wake\(&pool->answers\);//' stream/worker
+mutant answers-unwoken pool/pool.c 's/^ *if \(atomic_load_explicit\(&pool->answers, .*$//' stream/worker
+mutant urgent-bit-lost pool/task.c 's/if \(is_hinted\(pool, priority\)\) atomic_fetch_or\(&pool->urgent, 1u << priority\);//' urgent/passed
 mutant cancel-unannounced pool/fate.c '/^bool brood__task_cancel/,/^}/ s/brood__os_announce\(&t->bell\)/NULL/' fate/cancel
 mutant deadline-kills-once pool/fate.c 's/^ *if \(state == TASK_KILLING \|\| state == TASK_DOOMED\)$/if (over \&\& state == TASK_KILLING \&\& TASK_STATE(word) == TASK_RUNNING)/' \
     fate/deadline

@@ -304,6 +304,29 @@ static void urgent_two(const struct cut *cut)
     pool_ends(pool);
 }
 
+/* An urgent task comes while a worker takes the bit of a hint away that it has not found.  order: 1: the bit is there */
+static void urgent_passed(const struct cut *cut)
+{
+    brood_pool pool = new_pool(false);
+    struct order order = {.id = pool.id};
+    atomic_store(&pool_at(pool)->urgent, (cut->order & 1) ? 8u : 0);
+    uint64_t other = submit_here(pool, false);
+    struct victim w;
+    victim_start(&w, NULL, work, pool.id);
+    takes_seat(pool, 0, &w.proc);
+    victim_step(&w, cut->k[0]);
+    expect_is(submit_urgent(&order), 0);
+    expect_is(w.ended ? 0 : victim_finish(&w), 0);
+    if (task_state(pool, order.made) == TASK_QUEUED) expect(atomic_load(&pool_at(pool)->urgent) != 0);
+    victim_kill(&w);
+    bury(w.proc.member);
+    mate_works(0, 1, pool);
+    mate_leaves(0, 1, pool);
+    future_gets(pool, order.made, 0);
+    future_gets(pool, other, 0);
+    pool_ends(pool);
+}
+
 const struct scene stream_scenes[] = {
     {"stream/worker", stream_worker, 0, 8},
     {"stream/two-workers", stream_two, SCENE_PAIR, 8},
@@ -312,5 +335,6 @@ const struct scene stream_scenes[] = {
     {"nest/help", nest_help, 0, 2},
     {"nest/told", nest_told, 0, 0},
     {"urgent/two", urgent_two, SCENE_PAIR, 8},
+    {"urgent/passed", urgent_passed, 0, 2},
     {NULL, NULL, 0, 0},
 };

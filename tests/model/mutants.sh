@@ -87,12 +87,18 @@ mutant ring-sleeps-unseen queue/ring.c '/^static int get_slow/,/^}/ s/if \(resul
     queue/one-one
 mutant task-waits-unseen pool/task.c \
     '/OS_WAITERS\);/,/brood__sleep/ s/if \(result != 0\) break;//' task/one-worker
+mutant answers-wait-unseen pool/answers.c \
+    '/OS_WAITERS\);/,/brood__nest_wait/ s/result = look_at\(pool, pool_id, look, of\);/result = 0;/' task/any
 mutant rest-unseen pool/worker.c 's/bool something = .*$/bool something = leave(pool, pool_id, seat);/' task/one-worker
 mutant lock-no-look sync/lock.c 's/if \(brood__sleep\(brood__low_half\(&l->word\), low, /if (brood__sleep(brood__low_half(\&l->word), *(volatile uint32_t *)brood__low_half(\&l->word), /' \
     lock/two
 
+mutant urgent-bit-lost pool/task.c 's/if \(is_hinted\(pool, priority\)\) atomic_fetch_or\(&pool->urgent, 1u << priority\);//' \
+    task/urgent-two
+
 # --- what a death does
 mutant lock-death-unsaid sync/lock.c 's/OS_OWNER_DIED \| \(LOW/(LOW/' lock/two-one-dies
+mutant answers-unrung pool/supervise.c 's/^ *brood__os_futex_clear_and_wake\(&pool->answers\);//' task/any-worker-dies
 mutant task-death-unsaid pool/fate.c 's/lose\(pool, pool_id, t, seen, death\);/;/' task/worker-dies
 
 # --- fences

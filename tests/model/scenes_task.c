@@ -4,8 +4,9 @@
  * worker died, and nobody sleeps beside one.  The pool is put together by hand, for the search starts no processes.
  */
 #include "model.h"
-#include "pool/pool.h"
+#include "pool/answers.h"
 #include "pool/supervise.h"
+#include "pool/task.h"
 #include "process/supervisor.h"
 
 #include <brood/pool.h>
@@ -62,6 +63,30 @@ static void submits(void)
     int error = brood_future_get(future, &result, BROOD_FOREVER, &outcome);
     model_check(error == BROOD_ELOST || (error == 0 && result == me + 40 && seen.runs[me] == 1));
     seen.answered[me] = 1;
+    model_check(brood_future_free(future) == 0);
+}
+static int look(void *future)
+{
+    return brood__task_answered(*(brood_future *)future);
+}
+static void awaits_any(void) /* by the word that all answers of the pool wake */
+{
+    int me = model_me(), result = 0;
+    brood_future future;
+    model_check(brood_pool_submit(pool, &future, job, &me) == 0);
+    model_check(brood__answers_wait(pool.id, look, &future, BROOD_FOREVER, NULL) == 1);
+    int error = brood_future_get(future, &result, 0, NULL);
+    model_check(error == BROOD_ELOST || (error == 0 && result == me + 40 && seen.runs[me] == 1));
+    seen.answered[me] = 1;
+    model_check(brood_future_free(future) == 0);
+}
+static void urges(void) /* beside one without a priority */
+{
+    int me = model_me(), result = 0;
+    brood_future future;
+    model_check(brood_pool_submit_with(pool, &future, job, &me, .priority = 2) == 0);
+    int error = brood_future_get(future, &result, BROOD_FOREVER, NULL);
+    model_check(error == BROOD_ELOST || (error == 0 && result == me + 40 && seen.runs[me] == 1));
     model_check(brood_future_free(future) == 0);
 }
 static void forgets(void)
@@ -147,6 +172,48 @@ const struct scene model_task_scenes[] = {
      .end = once_each},
     {"task/forgotten", set_up, {forgets, works, supervisor}, 3, 1, 0, 1, .may_stay = rightly_asleep, .end = once_each},
     {"task/late", set_up, {asks, works, supervisor}, 2, 1, 0, 0, .may_stay = rightly_asleep, .end = once_each},
+    {"task/any",
+     set_up,
+     {awaits_any, works},
+     0,
+     0,
+     0,
+     UNBOUNDED,
+     .in_short = true,
+     .may_stay = rightly_asleep,
+     .end = once_each},
+    {"task/any-worker-dies",
+     set_up,
+     {awaits_any, works, supervisor},
+     2,
+     1,
+     0,
+     0,
+     .in_short = true,
+     .may_stay = rightly_asleep,
+     .end = once_each},
+    {"task/any-weak",
+     set_up,
+     {awaits_any, works},
+     0,
+     0,
+     0,
+     2,
+     .weak = true,
+     .may_stay = rightly_asleep,
+     .end = once_each},
+    {"task/urgent", set_up, {urges, works}, 0, 0, 0, UNBOUNDED, .may_stay = rightly_asleep, .end = once_each},
+    {"task/urgent-two", set_up, {urges, urges, works}, 0, 0, 0, 1, .may_stay = rightly_asleep, .end = once_each},
+    {"task/urgent-beside", set_up, {urges, submits, works}, 0, 0, 0, 1, .may_stay = rightly_asleep, .end = once_each},
+    {"task/urgent-worker-dies",
+     set_up,
+     {urges, works, works, supervisor},
+     2,
+     1,
+     0,
+     0,
+     .may_stay = rightly_asleep,
+     .end = once_each},
     {"task/weak", set_up, {submits, works}, 0, 0, 0, 2, .weak = true, .may_stay = rightly_asleep, .end = once_each},
     {0},
 };

@@ -197,6 +197,68 @@ static void record(void)
     free_pool(pool);
 }
 
+/* Items in chunks, by workers that leave after two; each is answered once. */
+static void stream_of(bool unordered)
+{
+    brood_pool pool;
+    brood_stream stream;
+    int in[ITEMS], n = 0, result, error;
+    char seen[ITEMS] = {0};
+    for (int i = 0; i < ITEMS; i++) in[i] = i;
+    if (!ok(KIND_POOL, brood_pool_new(&pool, &(brood_pool_options){.workers = 2, .max_tasks_per_child = 20}))) return;
+    if (ok(KIND_WORK,
+           brood_pool_imap_array_with(pool, &stream, twice, in, ITEMS, .unordered = unordered, .chunk = 5))) {
+        brood_outcome outcome;
+        while ((error = brood_stream_next(stream, &result, BROOD_FOREVER, &outcome)) != 0) {
+            ok(KIND_WORK, error);
+            if (error < 0 && outcome.code == 0) break;
+            n++;
+            expect(outcome.id < ITEMS && !seen[outcome.id]++);
+            if (error > 0) expect(result == 2 * (int)outcome.id);
+        }
+        if (error == 0) expect(n == ITEMS);
+        ok(KIND_NEVER, brood_stream_free(stream));
+    }
+    free_pool(pool);
+}
+static void stream(void)
+{
+    stream_of(false);
+}
+static void stream_unordered(void)
+{
+    stream_of(true);
+}
+
+static void hear(void *context, brood_future future)
+{
+    int *heard = context, result = -1;
+    if (ok(KIND_WORK, brood_future_get(future, &result, 0, NULL))) expect(result == 42);
+    ++*heard;
+}
+
+BROOD_TASK(twice_by, int, brood_pool, pool, int, n)
+{
+    int result = -1, error = brood_pool_apply(pool, twice, &n, &result);
+    if (error < 0) brood_fail(error, "%s", brood_error_detail());
+    return result;
+}
+
+/* A task that waits for its own pool, of one worker; its answer comes by a callback. */
+static void nested(void)
+{
+    brood_pool pool;
+    int heard = 0, error = 0;
+    if (!ok(KIND_POOL, brood_pool_new(&pool, &(brood_pool_options){.workers = 1}))) return;
+    if (ok(KIND_WORK, brood_pool_submit_with(pool, NULL, twice_by, (&(twice_by_args){pool, 21}), .callback = hear,
+                                             .context = &heard))) {
+        error = brood_pool_dispatch(pool, BROOD_FOREVER);
+        if (error != 1) ok(KIND_WORK, error);
+        if (error == 1) expect(heard == 1);
+    }
+    free_pool(pool);
+}
+
 const struct scene pool_scenes[] = {
     {.name = "map", .body = map},
     {.name = "map_fork", .body = map_fork, .template = true},
@@ -208,5 +270,8 @@ const struct scene pool_scenes[] = {
     {.name = "deadline", .body = deadline},
     {.name = "drain", .body = drain},
     {.name = "record", .body = record, .faults = true},
+    {.name = "stream", .body = stream},
+    {.name = "stream_unordered", .body = stream_unordered},
+    {.name = "pool_in_itself", .body = nested},
     {.name = NULL},
 };

@@ -47,8 +47,9 @@ static bool is_documented(enum kind kind, int code)
                                 BROOD_ETIMEDOUT, BROOD_EUNSUPPORTED, 0};
     static const int make[] = {BROOD_EARENA, 0};
     static const int pool[] = {BROOD_EARENA, BROOD_ESTART, BROOD_EEXEC, BROOD_ENOINIT, BROOD_ETIMEDOUT, 0};
-    static const int work[] = {BROOD_EARENA, BROOD_ESTART, BROOD_EEXEC,        BROOD_ENOINIT,
-                               BROOD_EINIT,  BROOD_ELOST,  BROOD_EUNSUPPORTED, 0};
+    static const int work[] = {BROOD_EARENA,  BROOD_ESTART,       BROOD_EEXEC,
+                               BROOD_ENOINIT, BROOD_EINIT,        BROOD_ELOST,
+                               BROOD_EMODULE, BROOD_EUNSUPPORTED, 0};
     static const int stream[] = {
         BROOD_EAUTH, BROOD_ECLOSED, BROOD_ENOMEM, BROOD_ETIMEDOUT, -ECONNRESET, -EADDRINUSE, 0};
     static const int *const codes[] = {

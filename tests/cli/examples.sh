@@ -143,6 +143,14 @@ END
 1000011: the smallest factor is 3
 asked for no more than the window: yes
 END
+    wants 18_shared $method cat <<'END'
+3.1415927
+0 -1 -2 -3 -4 -5 -6 -7 -8 -9
+1000 hits
+dry ice
+written by a child
+afterwards: a handle whose object is freed, or that is no handle of this family
+END
 done
 
 # The scanners: two ports opened for them, where that is allowed; else whatever there is, the same for both.

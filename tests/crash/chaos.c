@@ -8,6 +8,7 @@
  *   - each task answers once, with its result or as lost, and is run at most once;
  *   - what a producer put is got once, in order, without a gap; what a dead consumer had taken is all that is lost;
  *   - the units of the semaphore come back; a lock's heir is told;
+ *   - what is added to a value is there once; an element of a list is whole; no name is left of a segment;
  *   - nothing stands still for long;
  *   - the second half ends with as many bytes of the arena and descriptors in use as the first.
  */
@@ -16,6 +17,7 @@
 
 #include <brood.h>
 #include <dirent.h>
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -42,7 +44,7 @@ struct stage {
     _Atomic uint32_t stop;       /* mates end */
     _Atomic uint64_t guarded[2]; /* equal, but while the lock is held */
     _Atomic uint64_t rounds[MATES];
-    _Atomic uint64_t heirs;
+    _Atomic uint64_t heirs, added;
     _Atomic uint8_t runs[MOST_TASKS]; /* how often a task was begun */
 };
 struct company {
@@ -51,6 +53,8 @@ struct company {
     brood_semaphore units;
     brood_lock lock;
     brood_buffer stage;
+    brood_value added;
+    brood_shareable_list list;
 };
 
 /* What the stranger sees: pids, 0 for none. */
@@ -131,6 +135,38 @@ static void use_lock(const struct company *c, struct stage *stage, uint64_t *sta
     if (brood_lock_release(c->lock) < 0) _exit(91);
 }
 
+/* A segment under the mate's own name, which its predecessor may have left, or the supervisor may be removing. */
+static void use_name(uint32_t index)
+{
+    char name[64];
+    brood_shm shm;
+    snprintf(name, sizeof name, "brood-chaos-%016llx-%u", (unsigned long long)brood__arena()->key, index);
+    int error = brood_shm_create(&shm, 3000, &(brood_shm_options){.name = name}, NULL);
+    if (error == -EEXIST) error = brood_shm_attach(&shm, name, NULL);
+    if (error == -ENOENT || error == BROOD_EAGAIN) return;
+    if (error == 0) error = brood_shm_unlink(shm);
+    if (error == 0 || error == -ENOENT || error == BROOD_ESTALE) error = brood_shm_close(shm);
+    if (error < 0) _exit(95);
+}
+
+static void share(const struct company *c, struct stage *stage, uint32_t index, uint64_t *state)
+{
+    char text[41];
+    brood_element e;
+    brood_array scratch;
+    if (brood_value_add(c->added, 1, NULL) < 0) _exit(96);
+    atomic_fetch_add(&stage->added, 1u);
+    memset(text, (int)('a' + next_random(state) % 26), 40);
+    text[10 + next_random(state) % 30] = 0;
+    e = brood_element_text(text);
+    if (brood_shareable_list_set(c->list, 0, &e) < 0) _exit(97);
+    if (brood_shareable_list_get(c->list, 0, &e, text, sizeof text) < 0) _exit(97);
+    for (size_t i = 0; i < e.size; i++)
+        if (text[i] != text[0] || e.size < 10) _exit(98);
+    if (brood_array_new(&scratch, int, 2000, .lock = true) < 0 || brood_array_free(scratch) < 0) _exit(99);
+    if (next_random(state) % 16 == 0) use_name(index);
+}
+
 static void say(const struct company *c, const struct word *word, bool at_length)
 {
     static char text[LONG_MESSAGE];
@@ -146,8 +182,9 @@ BROOD_TASK(mate, int, struct company, c, uint32_t, index, uint32_t, life)
     struct word word = {.mate = index, .life = life};
     while (!atomic_load(&stage->stop)) {
         struct word order;
-        switch (next_random(&state) % 4) {
+        switch (next_random(&state) % 5) {
         case 0: use_lock(&c, stage, &state); break;
+        case 4: share(&c, stage, index, &state); break;
         case 1:
             if (brood_semaphore_acquire(c.units, BROOD_FOREVER) < 0) return 93;
             if (next_random(&state) % 4 == 0) brood__os_nap(100 * 1000);
@@ -446,10 +483,26 @@ static void check_stage(void)
     if (got == 0 || got == BROOD_EOWNERDEAD) brood_lock_release(company.lock);
     uint64_t left = 0;
     while (brood_queue_get_value(company.orders, &order, 0) == 0) left++;
+    int64_t added = *brood_value_data(company.added, int64_t), told = (int64_t)atomic_load(&stage->added);
+    if (added < told || added > told + (int64_t)deaths_of_mates)
+        fail("%lld were added, and %lld told, with %llu deaths", (long long)added, (long long)told,
+             (unsigned long long)deaths_of_mates);
+    atomic_store(&stage->added, (uint64_t)added);
     if (orders_put < left + echoes || orders_put - left - echoes > deaths_of_mates)
         fail("%llu orders, %llu left, %llu echoes, %llu deaths", (unsigned long long)orders_put,
              (unsigned long long)left, (unsigned long long)echoes, (unsigned long long)deaths_of_mates);
     orders_put = echoes = 0;
+}
+
+/* The family is over: nothing of it is in the folder of names. */
+static void check_names(uint64_t key)
+{
+    char mark[32];
+    snprintf(mark, sizeof mark, "%016llx", (unsigned long long)key);
+    DIR *folder = opendir("/dev/shm");
+    for (const struct dirent *entry; folder && (entry = readdir(folder));)
+        if (strstr(entry->d_name, mark)) fail("/dev/shm/%s is left", entry->d_name);
+    if (folder) closedir(folder);
 }
 
 static void half(int seconds, uint64_t seed)
@@ -493,12 +546,14 @@ int main(int argc, char **argv)
     fflush(stdout);
     victims = mmap(NULL, sizeof *victims, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     void *memory;
+    brood_element first_text = brood_element_text("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
     brood_pool_options pool_options = {.workers = WORKERS};
     brood_queue_options queue_options = {.capacity = 4096};
     if (victims == MAP_FAILED || brood_buffer_new(&company.stage, sizeof(struct stage), &memory) < 0 ||
         brood_pool_new(&company.pool, &pool_options) < 0 || brood_queue_new(&company.reports, NULL) < 0 ||
         brood_queue_new(&company.orders, &queue_options) < 0 || brood_semaphore_new(&company.units, 2, NULL) < 0 ||
-        brood_lock_new(&company.lock) < 0) {
+        brood_lock_new(&company.lock) < 0 || brood_value_new(&company.added, int64_t, 0) < 0 ||
+        brood_shareable_list_new(&company.list, &first_text, 1, NULL) < 0) {
         printf("chaos: can't begin: %s\n", brood_error_detail());
         return 1;
     }
@@ -523,10 +578,12 @@ int main(int argc, char **argv)
            (unsigned long long)tasks_lost, (unsigned long long)maps, (unsigned long long)items_lost,
            (unsigned long long)reports_got, (unsigned long long)atomic_load(&stage->heirs));
     int64_t start = now_ms();
+    uint64_t key = brood__arena()->key;
     int error = brood_pool_free(company.pool);
     if (error < 0) fail("pool_free: %s", brood_error_name(error));
     error = brood_fini();
     if (error < 0) fail("fini: %s", brood_error_name(error));
+    check_names(key);
     if (now_ms() - start > 5000) fail("the end took %lld ms", (long long)(now_ms() - start));
     printf("chaos: %u points, %u failures\n", atomic_load(&victims->kills), failures);
     return failures ? EXIT_FAILURE : EXIT_SUCCESS;

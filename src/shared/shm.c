@@ -85,8 +85,9 @@ static int open_used(const char *name, bool read_only, int *fd, struct os_named 
 /* A name without its '/': 0, or BROOD_EINVAL. */
 static int plain_name(const char *name, const char **plain)
 {
-    *plain = name && name[0] == '/' ? name + 1 : name;
-    if (!name || !**plain || strchr(*plain, '/') || strcmp(*plain, ".") == 0 || strcmp(*plain, "..") == 0)
+    *plain = name ? name : "";
+    if (**plain == '/') (*plain)++;
+    if (!**plain || strchr(*plain, '/') || strcmp(*plain, ".") == 0 || strcmp(*plain, "..") == 0)
         return brood__fail_with(BROOD_EINVAL, "no good name of shared memory: %.60s", name ? name : "NULL");
     if (strlen(*plain) >= BROOD_SHM_NAME)
         return brood__fail_with(BROOD_EINVAL, "a name of %zu bytes, and at most %d", strlen(*plain),
@@ -166,7 +167,7 @@ int brood__shm_create(brood_shm *shm, size_t size, const brood_shm_options *opti
     if (error < 0) return error;
     struct mapping *m = new_mapping();
     if (!m) return BROOD_ENOMEM;
-    uint64_t id;
+    uint64_t id = 0;
     error = create(m, size, options, name, &id, fill, of);
     if (error < 0) {
         atomic_store(&m->id, 0);
@@ -268,7 +269,7 @@ void *brood_shm_data(brood_shm shm, size_t *size)
 {
     if (brood__enter() < 0 || HANDLE_TABLE(shm.id) != TABLE_NAMED) return NULL;
     struct mapping *m = find(shm.id);
-    if (!m && map_by_handle(shm.id, &m) < 0) return NULL;
+    if (!m && (map_by_handle(shm.id, &m) < 0 || !m)) return NULL;
     if (size) *size = m->size;
     return m->base;
 }

@@ -143,7 +143,7 @@ END
 1000011: the smallest factor is 3
 asked for no more than the window: yes
 END
-    wants 18_shared $method cat <<'END'
+    wants 20_shared $method cat <<'END'
 3.1415927
 0 -1 -2 -3 -4 -5 -6 -7 -8 -9
 1000 hits

@@ -214,7 +214,7 @@ int brood__os_named_remove(const char *name, const struct os_named *is, bool unu
     /* A look first: what is of another kind, or another's, is not even opened. */
     if (lstat(path.text, &file) < 0) return -errno;
     if (!is_the_same(&file, is) || !S_ISREG(file.st_mode)) return -ENOENT;
-    struct os_named found;
+    struct os_named found = {0};
     for (int tries = 0; tries < 3; tries++) { /* gone when it was opened, but there: it went and came */
         error = brood__os_named_open(name, false, false, &fd, &found);
         if (error != -ENOENT || lstat(path.text, &file) < 0) break;

@@ -133,6 +133,17 @@ END
 client 1: the sum is 6
 client 2 is turned away
 client 3: the sum is 18
+    wants 15_pipe_pool $method cat <<'END'
+Got 43.33
+Got 48.89
+Got 54.44
+Got 60.00
+END
+    wants 16_pipe_lock_pool $method sort <<'END'
+43.3333333333333
+48.8888888888889
+54.4444444444444
+60
 END
     wants 17_stream $method cat <<'END'
 1000001: the smallest factor is 101

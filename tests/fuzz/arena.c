@@ -22,8 +22,8 @@
 #define DEAD 2u
 #define CAPACITY 64u
 
-static const enum table tables[] = {TABLE_MEMBER, TABLE_LOCK,  TABLE_SEMAPHORE, TABLE_EVENT,
-                                    TABLE_BUFFER, TABLE_QUEUE, TABLE_BELL};
+static const enum table tables[] = {TABLE_MEMBER, TABLE_LOCK, TABLE_SEMAPHORE, TABLE_EVENT, TABLE_BUFFER,
+                                    TABLE_QUEUE,  TABLE_BELL, TABLE_PIPE,      TABLE_TOKEN};
 #define TABLES (sizeof tables / sizeof *tables)
 
 static void require(bool truth)
@@ -38,7 +38,7 @@ struct area_kept {
 };
 static struct area_kept kept[2 * TABLES + 8];
 static size_t kept_count;
-static char *ring, *units;
+static char *ring, *end_ring, *units;
 static size_t ring_size;
 
 static void keep(void *at, size_t size)
@@ -56,6 +56,7 @@ static void furnish(void)
     brood_event event;
     brood_queue queue;
     brood_buffer buffer[4];
+    brood_pipe_end ends[2], moved[2];
     uint32_t index;
     static char message[600];
     for (int i = 0; i < 2; i++) require(brood__member_claim("x", ROLE_PROCESS, BROOD_START_SPAWN, false, &index) == 0);
@@ -65,6 +66,11 @@ static void furnish(void)
     require(brood_semaphore_new(&semaphore, 3, NULL) == 0 && brood_semaphore_acquire(semaphore, 0) == 0);
     require(brood_event_new(&event) == 0);
     require(brood_queue_new(&queue, &(brood_queue_options){.capacity = 512}) == 0);
+    require(brood_pipe_new(ends, &(brood_pipe_options){.capacity = 512}) == 0);
+    require(brood_pipe_new(moved, &(brood_pipe_options){.capacity = 512}) == 0);
+    require(brood_pipe_send_moving(ends[0], message, 40, &moved[0].id, 1, 0) == 0);
+    require(brood__slot_claim(TABLE_TOKEN, DEAD, NULL, &index) == 0);
+    brood__slot_publish(TABLE_TOKEN, index);
     for (int i = 0; i < 4; i++) require(brood_buffer_new(&buffer[i], 100, NULL) == 0);
     require(brood_queue_put(queue, message, 40, 0) == 0 && brood_queue_put(queue, message, 600, 0) == 0);
     require(brood_queue_put_buffer(queue, buffer[0], 0) == 0 && brood_queue_fd(queue) >= 0);
@@ -83,6 +89,9 @@ static void furnish(void)
         keep(brood__at(table->offset), (size_t)table->slot_size * SLOTS);
     }
     keep(ring, ring_size);
+    struct queue_shm *end = (struct queue_shm *)(void *)brood__slot_at(TABLE_PIPE, HANDLE_INDEX(ends[1].id));
+    end_ring = brood__at(end->slot.body);
+    keep(end_ring, ring_size);
     keep(units, PAGE_SIZE);
 }
 
@@ -109,7 +118,7 @@ static void spoil(uint8_t what, uint8_t index, uint16_t at, uint64_t value)
     switch (what % 8) {
     case 0: write_word((char *)s, t->slot_size, at, value, false); break;
     case 1: write_word((char *)s, t->slot_size, at, value, true); break;
-    case 2: write_word(ring, ring_size, at, value, false); break;
+    case 2: write_word(at & 1 ? ring : end_ring, ring_size, at, value, false); break;
     case 3: write_word(units, PAGE_SIZE, at, value, true); break;
     case 4: atomic_store(&t->used, (uint32_t)value); break;
     case 5: /* the dead had a part in it */

@@ -28,8 +28,8 @@ BROOD_BEGIN
 /*
  * Deposit a copy of a descriptor; fd stays the caller's.  0: the caller holds *token.  -EBADF; BROOD_EMFILE: the
  * supervisor has no room for more (half of what its limit of descriptors allows); BROOD_EARENA, BROOD_ENOTMEMBER;
- * BROOD_ELOST: supervisors were killed again and again; or an errno; or as brood_process_start, for it may start the
- * supervisor.  On failure nothing is left.  Thread-safe; not async-signal-safe.
+ * BROOD_EAGAIN: supervisors were killed, or could not answer, again and again; or an errno; or as brood_process_start,
+ * for it may start the supervisor.  On failure nothing is left.  Thread-safe; not async-signal-safe.
  * A process that dies inside leaves nothing.
  */
 BROOD_API int brood_descriptor_deposit(brood_token *token, int fd);

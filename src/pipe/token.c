@@ -24,7 +24,6 @@ static bool swap(uint64_t id, unsigned from, uint32_t from_owner, unsigned to)
 
 int brood_descriptor_deposit(brood_token *token, int fd)
 {
-    enum { TRIES = 4 }; /* supervisors that are killed, before the caller is told */
     uint32_t index;
     int error = brood__enter();
     if (error == 0 && fcntl(fd, F_GETFD) < 0) error = brood__fail_with(-EBADF, "descriptor %d is not open", fd);
@@ -32,12 +31,9 @@ int brood_descriptor_deposit(brood_token *token, int fd)
     if (error < 0) return error;
     struct request request = {.kind = REQUEST_DEPOSIT};
     request.object = HANDLE(TABLE_TOKEN, index, SLOT_GENERATION(atomic_load(&at(index)->slot.word)));
-    for (int tries = 1;; tries++) {
-        int connection, none = -1;
-        error = brood__supervisor_ask(&request, &fd, 1, &none, &connection);
-        brood__os_close(&connection);
-        if (error != BROOD_ELOST || tries == TRIES) break;
-    }
+    int connection, none;
+    error = brood__supervisor_ask(&request, &fd, 1, &none, &connection);
+    brood__os_close(&connection);
     if (error < 0) {
         brood__slot_release(TABLE_TOKEN, index);
         if (error == BROOD_EMFILE) brood__fail_with(error, "the supervisor has no room for more descriptors");
@@ -63,7 +59,7 @@ int brood_descriptor_redeem(brood_token token)
     if (error == 0) error = seize(token.id);
     if (error < 0) return error;
     struct request request = {.kind = REQUEST_REDEEM, .object = token.id};
-    int connection, fd = -1;
+    int connection, fd;
     error = brood__supervisor_ask(&request, NULL, 0, &fd, &connection);
     if (error == 0 || error == BROOD_ELOST)
         brood__slot_release(TABLE_TOKEN, HANDLE_INDEX(token.id));

@@ -136,31 +136,41 @@ int brood__supervisor_request(const struct request *request, const int *fds, siz
     return error;
 }
 
-/* A supervisor that dies before it has accepted is replaced, and the next one finds the request waiting. */
-static int await_answer(int connection)
+/* One that dies before it has accepted is replaced, and the next one finds the request waiting.  -EPIPE: no answer. */
+static int receive_answer(int connection, int *fd)
 {
     int64_t deadline = brood__os_deadline(brood__arena()->start_timeout);
-    while (!brood__os_wait_readable(connection, brood__os_deadline(500))) {
+    for (;;) {
+        struct answer answer;
+        size_t room = 1;
+        int ready = brood__os_wait_readable(connection, brood__os_deadline(500));
+        ssize_t size = ready > 0 ? brood__os_receive(connection, &answer, sizeof answer, fd, &room, 0) : -EAGAIN;
+        if (size == (ssize_t)sizeof answer) {
+            if (room == 0) *fd = -1;
+            return answer.code;
+        }
+        if (size >= 0 || size == -EPIPE || size == -ECONNRESET) return -EPIPE;
+        if (size != -EAGAIN)
+            return brood__fail_with((int)size, "the supervisor's answer: %s", brood_strerror((int)size));
         if (brood__os_now() >= deadline)
             return brood__fail_with(BROOD_ETIMEDOUT, "the supervisor did not answer in time");
-        int error = brood__supervisor_ensure(NULL);
+        if (ready < 0) brood__os_nap(1000 * 1000); /* the system is out of something for a moment */
+        int error = ready == 0 ? brood__supervisor_ensure(NULL) : 0;
         if (error < 0) return error;
     }
-    return 0;
 }
 
 int brood__supervisor_ask(const struct request *request, const int *fds, size_t count, int *fd, int *connection)
 {
-    struct answer answer;
-    size_t room = 1;
-    int error = send_patiently(request, fds, count, connection);
-    if (error == 0) error = await_answer(*connection);
-    if (error < 0) return error;
-    ssize_t size = brood__os_receive(*connection, &answer, sizeof answer, fd, &room, 0);
-    if (size == -EPIPE || size == -ECONNRESET) return BROOD_ELOST;
-    if (size < 0) return brood__fail_with((int)size, "the supervisor's answer: %s", brood_strerror((int)size));
-    if (room == 0) *fd = -1;
-    return size == (ssize_t)sizeof answer ? answer.code : BROOD_ELOST;
+    *fd = -1;
+    for (int tries = 1;; tries++) {
+        int error = send_patiently(request, fds, count, connection);
+        if (error == 0) error = receive_answer(*connection, fd);
+        if (error != -EPIPE) return error;
+        if (tries == STARTS) return brood__fail_with(BROOD_EAGAIN, "no supervisor could answer");
+        brood__os_close(connection);
+        brood__os_nap(1000 * 1000); /* it may have been out of something */
+    }
 }
 
 int brood__supervisor_tell(const struct request *request)

@@ -58,8 +58,8 @@ int brood__supervisor_ensure(uint32_t *epoch);
 /* Send a request with descriptors; ensures a supervisor. */
 int brood__supervisor_request(const struct request *request, const int *fds, size_t count);
 /*
- * Send one that is answered: its code, or BROOD_ELOST when the supervisor died over it.  *fd: the descriptor that came,
- * or -1.  *connection, to be closed by the caller when it has done what follows from the answer, or -1.
+ * Send one that is answered: its code, or why there is none; it may be received more than once.  *fd: the descriptor that
+ * came, or -1.  *connection, to be closed by the caller when it has done what follows from the answer, or -1.
  */
 int brood__supervisor_ask(const struct request *request, const int *fds, size_t count, int *fd, int *connection);
 /*

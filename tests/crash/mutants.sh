@@ -124,18 +124,45 @@ mutant ring-batch-in-parts queue/ring.c 's/if \(first\) b->first_header = word;/
     queue/put-batch
 mutant ring-close-tells-one queue/ring.c 's/leave_side\(&q->get, gone \|\| closed \|\| /leave_side(\&q->get, /; s/bool more = gone \|\| closed \|\| /bool more = /' \
     queue/close-three-asleep
-mutant buffer-moves-late queue/ring.c 's/brood__buffer_mark\(b, BUFFER_RECEIVED, brood__self->member\);/;/' buffer/get buffer/taken-over
-mutant buffer-by-place-alone queue/ask.c 's/return record.buffer_id == buffer_id;/return true;/' buffer/put
-mutant buffer-put-unmarked queue/ring.c 's/brood__buffer_mark\(source->buffer, BUFFER_TRANSIT.*$/;/' buffer/put
+mutant buffer-moves-late call/movable.c 's/ours = word_of\(id, MOVABLE_RECEIVED, brood__self->member\);/ours = word;/' buffer/get buffer/taken-over
+mutant buffer-by-place-alone queue/ask.c 's/bool there = record.buffer_id == id;/bool there = true;/' buffer/put
+mutant buffer-put-unmarked queue/ring.c 's/if \(source->buffer_id\) brood__movable_send\(source->buffer_id, b->start\);/;/' buffer/put
 
 mutant ring-commit-before-copy queue/ring.c \
-    's/if \(size\) memcpy\(.*$//; s/if \(n\) commit\(q, &b\);/if (n) commit(q, \&b); if (n) for (uint64_t at = b.start, i = 0; i < n \&\& !source->buffer; i++) { struct record r; uint32_t its; at = read_record(q, b.lane, at, \&r, \&its); memcpy((void *)(uintptr_t)r.data, source->messages[i].data, r.size); }/' \
+    's/if \(size\) memcpy\(.*$//; s/if \(n\) commit\(q, &b\);/if (n) commit(q, \&b); if (n) for (uint64_t at = b.start, i = 0; i < n \&\& !source->buffer_id; i++) { struct record r; uint32_t its; at = read_record(q, b.lane, at, \&r, \&its); memcpy((void *)(uintptr_t)r.data, source->messages[i].data, r.size); }/' \
     queue/put
 mutant ring-no-relay queue/ring.c '/^static void pass_baton/,/^}/ s/if \(brood__os_futex_wake\(&side->word, 1\) > 0\) return;//' stalled/queue-woken-dies
-mutant buffer-unsettled queue/queue.c 's/all &= settle\(b, i, word\);/;/' buffer/get buffer/put
+mutant buffer-unsettled queue/queue.c 's/all &= settle\(m, .*\);/;/' buffer/get buffer/put
 mutant bell-death-unrung process/repair.c '/^bool brood__repair_member/,/^}/ s/brood__bell_ring_all\(\);//' bell/put
 mutant bell-rings-armed-only sync/bell.c 's/if \(armed \|\| all\)/if (armed)/' bell/put
 mutant bell-no-second-look queue/ring.c '/^int brood__ring_get/,/^}/ s/result = get\(q, id, sink, 0\);//' bell/listener-stalled
+
+# --- pipes and what moves
+mutant pipe-death-unsaid pipe/pipe.c '/^static bool repair/,/^}/ s/all &= brood__ring_ring\(peer\);/;/' pipe/close pipe/repair
+mutant pipe-close-unsaid pipe/pipe.c '/^static void call_end/,/^}/ s/if \(q\) brood__ring_call\(q\);/;/' pipe/close
+mutant pipe-close-rings-nobody pipe/pipe.c '/^static void call_end/,/^}/ s/brood__bell_ring\(id\);/;/' pipe/close
+mutant pipe-end-unseen queue/ring.c 's/return q->peer && !brood__movable_find\(q->peer\);/return false;/' pipe/close
+mutant pipe-end-before-the-last queue/ring.c \
+    '/^static int get\(/,/^}/ s/if \(result == 0 && !producers_asleep\) result = get_some/if (closed \&\& result == 0) result = BROOD_ECLOSED; else if (result == 0 \&\& !producers_asleep) result = get_some/' \
+    pipe/send-and-end
+mutant pipe-carrier-keeps pipe/pipe.c 's/while \(sink_with_carriers\(\)\) continue;/;/' pipe/drop pipe/repair pipe/garbage-reused
+mutant pipe-carrier-sinks-once pipe/pipe.c 's/while \(sink_with_carriers\(\)\) continue;/sink_with_carriers();/' pipe/drop pipe/repair
+mutant pipe-drops-nothing queue/ring.c '/^static void drop\(/,/^}/ s/brood__movable_drop\(record->moved\[i\]\);/;/' pipe/drop
+mutant moves-unmarked queue/ring.c 's/brood__movable_send\(source->moved\[i\], b->start\);/;/' pipe/move
+mutant moves-before-commit queue/ring.c 's/if \(brood__movable_receive\(record->moved\[i\]\)\) r->ids/if (brood__movable_receive(record->moved[i]) \&\& (brood__movable_keep(record->moved[i]), 1)) r->ids/' \
+    pipe/take
+mutant moves-one-of-them queue/ask.c 's/there \|= record.moved\[i\] == id;/there = false;/' pipe/move
+mutant moving-kept call/movable.c 's/\|\| state == MOVABLE_MOVING\)/|| 0)/' pipe/move
+mutant give-at-once call/movable.c 's/bool there = is_there\(member\);/bool there = true;/' pipe/give-to-the-dead
+mutant give-unannounced call/movable.c '/^static void repair/,/^}/ s/else if \(given .*$/else if (0)/' pipe/give-to-the-dead
+mutant give-kept call/movable.c '/^static void repair/,/^}/ s/\(given \|\| state/(state/' pipe/give pipe/give-and-die
+mutant start-gives-late process/start.c \
+    '/^static int let_go/,/^}/ { s/^    int error = 0;/    int error = brood__go_send(channel);/; s/if \(error == 0 && \(error = brood__go_send.*$/if (0) {}/ }' \
+    process/start-given
+mutant token-redeemed-kept pipe/token.c 's/^    if \(error == 0 \|\| error == BROOD_ELOST\)/    brood__os_close(\&connection);\n&/' token/redeem
+mutant token-discarded-kept pipe/token.c '/^void brood__token_drop/,/^}/ s/brood__supervisor_tell\(.*\);/;/' token/discard
+mutant token-seized-by-all pipe/token.c '/^static int seize/,/^}/ { s/if \(SLOT_STATE\(word\) != SLOT_LIVE\) return BROOD_EPERM;//; s/return swap\(.*$/return swap(id, SLOT_STATE(word), SLOT_OWNER(word), SLOT_FREEING) ? 0 : BROOD_ESTALE;/ }; s/^    struct movable_shm \*m = HANDLE_TABLE\(id\) == TABLE_TOKEN .*$/    struct movable_shm *m = (void *)at(HANDLE_INDEX(id));/' \
+    token/redeem-two
 
 # --- pools
 mutant submit-unannounced pool/task.c 's/brood__os_announce\(&p->idle\)/NULL/' pool/submit

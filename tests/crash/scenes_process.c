@@ -11,6 +11,7 @@
 #include "process/supervisor.h"
 #include "scene.h"
 
+#include <brood/pipe.h>
 #include <brood/process.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -183,6 +184,62 @@ static void start_asked(const struct cut *cut)
     expect_is(slots_in_use(TABLE_MEMBER), before);
 }
 
+/*
+ * The same with an end of a pipe, order.id: it is the child's once the starter is through, and until then it goes with
+ * the starter; mate 1 waits at the other end.
+ */
+static int start_with_end(struct order *order)
+{
+    brood_process process = {0};
+    brood_pipe_end end = {order->id};
+    brood_process_options options = {
+        .name = "rest", .method = BROOD_START_FORKSERVER, .directory = "/", .ends = &end, .end_count = 1};
+    int result = brood_process_start_task(&process, &options, BROOD_TASK_OF(rest), NULL);
+    order->made = process.id;
+    return result;
+}
+static int receive(struct order *order)
+{
+    char byte;
+    return brood_pipe_recv((brood_pipe_end){order->id}, &byte, 1, NULL, BROOD_FOREVER);
+}
+
+static void start_given(const struct cut *cut)
+{
+    brood_pipe_end ends[2] = {{0}, {0}};
+    mate(0)->post->order.number = 0;
+    mate(1);
+    unsigned before = slots_in_use(TABLE_MEMBER);
+    expect_is(brood_pipe_new(ends, &(brood_pipe_options){.capacity = 256}), 0);
+    mate_do(0, be_asked, 0);
+    struct victim v;
+    victim_start(&v, short_environment, start_with_end, ends[1].id);
+    uint32_t parent = v.proc.member;
+    expect_is(
+        brood_give_id(ends[1].id, (brood_process){HANDLE(TABLE_MEMBER, parent, brood__member_generation(parent))}), 0);
+    mate_sends_to_sleep(1, receive, ends[0].id);
+    victim_step(&v, cut->k[0]);
+    victim_kill(&v);
+    *(volatile uint64_t *)&mate(0)->post->order.number = 1;
+    expect_is(mate_result(0), 0);
+    uint64_t made = mate(0)->post->order.made;
+    if (v.ended) expect(v.result == 0 && made == CHILD_RAN);
+    requests(REQUEST_START);
+    uint32_t child = child_of(parent);
+    bury(cut->order & 1 && child ? child : parent);
+    if (made == CHILD_RAN && !(cut->order & 1)) { /* it lives, with its end */
+        mates_settle(2);
+        expect(mate_busy(1));
+        uint64_t word = atomic_load(&brood__slot_at(TABLE_PIPE, HANDLE_INDEX(ends[1].id))->word);
+        expect(SLOT_STATE(word) == SLOT_LIVE && SLOT_OWNER(word) == child);
+    }
+    if (child) bury(cut->order & 1 ? parent : child);
+    expect_is(mate_result(1), BROOD_ECLOSED);
+    expect_is(brood_pipe_close(ends[0]), 0);
+    expect_is(slots_in_use(TABLE_PIPE), 0);
+    expect_is(slots_in_use(TABLE_MEMBER), before);
+}
+
 /* ---------------------------------------------------------------------------------------------------- join and free */
 
 static uint64_t handle_of(uint32_t member)
@@ -317,6 +374,7 @@ static void look(const struct cut *cut)
 const struct scene process_scenes[] = {
     {"process/start", start_one, SCENE_FORKS, 0},
     {"process/start-asked", start_asked, 0, 0},
+    {"process/start-given", start_given, 0, 2},
     {"process/join", join_one, 0, 4},
     {"process/join-chain", join_chain, SCENE_PAIR, 2},
     {"process/free", free_one, 0, 2},

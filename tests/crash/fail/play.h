@@ -23,6 +23,7 @@ enum kind {
     KIND_STREAM, /* of connections and listeners: an errno, or what the other end is told of one */
     KIND_POOL,
     KIND_WORK,
+    KIND_TOKEN, /* as KIND_START, and BROOD_EAGAIN when there is no answer */
 };
 
 /* Whether to go on.  An answer that is not of this kind, or any error when nothing fails, counts as wrong. */

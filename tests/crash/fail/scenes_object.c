@@ -3,6 +3,7 @@
 #include "os/os.h"
 #include "play.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -222,6 +223,89 @@ static void sync_objects(void)
     ok(KIND_NEVER, brood_lock_free(c.lock));
 }
 
+struct errand {
+    int number;
+    brood_pipe_end answer;
+};
+
+/* Each answer goes back by the end that came with its errand. */
+BROOD_TASK(run_errands, int, brood_pipe_end, from)
+{
+    struct errand e;
+    int error;
+    while ((error = brood_pipe_recv_value(from, &e, BROOD_FOREVER)) == 0) {
+        OWN((brood__os_nap(MOMENT_NS), 0));
+        if (brood_pipe_send_value(e.answer, &e.number, BROOD_FOREVER) < 0) return 1;
+        if (brood_pipe_close(e.answer) < 0) return 2;
+    }
+    return error == BROOD_ECLOSED ? 0 : 3;
+}
+
+static void run_errand(brood_pipe_end to, int number)
+{
+    brood_pipe_end answer[2];
+    int got = -1;
+    if (!ok(KIND_MAKE, brood_pipe_new(answer, &(brood_pipe_options){.capacity = 256, .one_way = true}))) return;
+    struct errand e = {number, answer[1]};
+    int error = brood_pipe_send_moving(to, &e, sizeof e, &e.answer.id, 1, BROOD_FOREVER);
+    if (error == 0) {
+        error = brood_pipe_recv_value(answer[0], &got, BROOD_FOREVER);
+        expect(error < 0 || got == number);
+    } else {
+        ok(KIND_NEVER, brood_pipe_close(answer[1]));
+    }
+    if (error == BROOD_ECLOSED && may_be_lost()) error = 0; /* the other has ended */
+    ok(KIND_NEVER, error);
+    ok(KIND_NEVER, brood_pipe_close(answer[0]));
+}
+
+static void ends_of_pipes(void)
+{
+    brood_pipe_end ends[2];
+    brood_process p;
+    int x = 0;
+    if (!ok(KIND_MAKE, brood_pipe_new(ends, NULL))) return;
+    brood_process_options options = {.ends = &ends[1], .end_count = 1};
+    bool started = ok(KIND_START, brood_process_start(&p, &options, run_errands, &ends[1]));
+    if (started) {
+        for (int i = 0; i < 3; i++) run_errand(ends[0], i);
+    } else {
+        ok(KIND_NEVER, brood_pipe_close(ends[1])); /* it is here still */
+        expect(brood_pipe_recv_value(ends[0], &x, BROOD_FOREVER) == BROOD_ECLOSED);
+    }
+    ok(KIND_NEVER, brood_pipe_close(ends[0]));
+    if (started) end_process(p, 0);
+}
+
+BROOD_TASK(write_to, int, brood_token, token)
+{
+    int fd = brood_descriptor_redeem(token);
+    if (fd < 0) return TOLD;
+    bool well = OWN(write(fd, "x", 1)) == 1;
+    close(fd);
+    return well ? 0 : 1;
+}
+
+static void tokens(void)
+{
+    int ends[2];
+    brood_token token, other;
+    brood_process p;
+    char byte;
+    if (OWN(pipe2(ends, O_CLOEXEC)) < 0) return;
+    bool first = ok(KIND_TOKEN, brood_descriptor_deposit(&token, ends[1]));
+    bool second = first && ok(KIND_TOKEN, brood_descriptor_deposit(&other, ends[1]));
+    close(ends[1]);
+    if (second && ok(KIND_START, brood_process_start(&p, NULL, write_to, &token))) end_process(p, 0);
+    if (second) ok(KIND_NEVER, brood_descriptor_discard(other));
+    if (first) brood_descriptor_discard(token); /* if nobody has redeemed it */
+    if (run_is_strict()) {
+        expect(second && OWN(read(ends[0], &byte, 1)) == 1);
+        expect(OWN(read(ends[0], &byte, 1)) == 0); /* of all copies none is left */
+    }
+    close(ends[0]);
+}
+
 enum { BUFFERS = 10, BUFFER_SIZE = 700 * 1000 };
 
 static void grow(void)
@@ -247,6 +331,8 @@ const struct scene object_scenes[] = {
     {.name = "bell", .body = bell},
     {.name = "sync", .body = sync_objects},
     {.name = "deadlock", .body = deadlock},
+    {.name = "pipe", .body = ends_of_pipes},
+    {.name = "token", .body = tokens},
     {.name = "grow", .body = grow},
     {.name = NULL},
 };

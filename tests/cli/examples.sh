@@ -133,6 +133,7 @@ END
 client 1: the sum is 6
 client 2 is turned away
 client 3: the sum is 18
+END
     wants 15_pipe_pool $method cat <<'END'
 Got 43.33
 Got 48.89

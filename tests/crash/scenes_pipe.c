@@ -165,8 +165,8 @@ static struct carrier new_carrier(bool pipe, unsigned turned)
 }
 static bool has_message(struct carrier c)
 {
-    const struct queue_shm *q = brood__slot_find(HANDLE_TABLE(c.out), c.out);
-    return q && !brood__ring_empty(q, q->slot.body, atomic_load(&q->head));
+    struct queue_shm *q = brood__slot_find(HANDLE_TABLE(c.out), c.out);
+    return q && !brood__ring_all_empty(q);
 }
 static void free_carrier(struct carrier c)
 {

@@ -321,6 +321,37 @@ START_TEST(without_supervisor)
 }
 END_TEST
 
+/* Queues of every kind; what is ready is there to be taken. */
+START_TEST(kinds_of_queues)
+{
+    static const brood_queue_options options[] = {{.capacity = 256},
+                                                  {.grows_to = BROOD_UNBOUNDED},
+                                                  {.joinable = 1},
+                                                  {.priorities = 3},
+                                                  {.joinable = 1, .priorities = 2, .max_items = 2}};
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        brood_queue queue;
+        int x = 0;
+        brood_test_ok(brood_queue_new(&queue, &options[i]));
+        brood_waitable item = BROOD_WAIT_QUEUE(queue);
+        for (int turn = 0; turn < 3; turn++) {
+            ck_assert_int_eq(brood_wait(&item, 1, NULL, 0), BROOD_EAGAIN);
+            ck_assert_int_eq(brood_wait(&item, 1, NULL, 2), BROOD_ETIMEDOUT);
+            if (options[i].priorities)
+                brood_test_ok(brood_queue_put_priority(queue, &turn, sizeof turn, 1, 0));
+            else
+                brood_test_ok(brood_queue_put_value(queue, &turn, 0));
+            for (int again = 0; again < 3; again++) ck_assert_int_eq(brood_wait(&item, 1, NULL, A_WHILE), 1);
+            brood_test_ok(brood_queue_get_value(queue, &x, 0));
+            ck_assert_int_eq(x, turn);
+            if (options[i].joinable) brood_test_ok(brood_queue_task_done(queue));
+        }
+        if (options[i].joinable) brood_test_ok(brood_queue_join(queue, 0));
+        brood_test_ok(brood_queue_free(queue));
+    }
+}
+END_TEST
+
 /* A program's own descriptor of the queue stays as it was: what one waits for here does not take its rings. */
 START_TEST(beside_a_loop)
 {
@@ -489,6 +520,7 @@ static Suite *wait_suite(void)
     tcase_add_test(items, refused);
     tcase_add_loop_test(items, is_woken, 0, MEMBERS_METHODS);
     tcase_add_test(items, without_supervisor);
+    tcase_add_test(items, kinds_of_queues);
     tcase_add_test(items, beside_a_loop);
     tcase_add_test(items, strangers);
     TCase *sets = brood_test_case(suite, "sets");

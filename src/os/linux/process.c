@@ -529,6 +529,24 @@ static int start_detached(struct detached *start)
     return result < 0 ? result : outcome(start);
 }
 
+/*
+ * Frames that were left by exec are still marked in an address sanitizer's books, and whoever maps memory there next
+ * would be accused.
+ */
+#if defined(__SANITIZE_ADDRESS__)
+#define HAS_BOOKS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_BOOKS 1
+#endif
+#endif
+#ifdef HAS_BOOKS
+void __asan_unpoison_memory_region(void const volatile *address, size_t size);
+#define forget_frames(address, size) __asan_unpoison_memory_region(address, size)
+#else
+#define forget_frames(address, size) ((void)0)
+#endif
+
 int brood__os_run_detached(const char *path, const char *name, const char *variable, int keep)
 {
     struct detached *start = prepare_detached(name, variable, keep);
@@ -537,6 +555,7 @@ int brood__os_run_detached(const char *path, const char *name, const char *varia
     int result = open_program(&start->program, path);
     if (result == 0) result = start_detached(start);
     brood__os_close(&start->program.fd);
+    forget_frames(start, start->size);
     munmap(start, start->size);
     return result;
 }

@@ -126,7 +126,7 @@ mutant ring-close-tells-one queue/ring.c 's/leave_side\(&q->get, gone \|\| close
     queue/close-three-asleep
 mutant buffer-moves-late call/movable.c 's/ours = word_of\(id, MOVABLE_RECEIVED, brood__self->member\);/ours = word;/' buffer/get buffer/taken-over
 mutant buffer-by-place-alone queue/ask.c 's/bool there = record.buffer_id == id;/bool there = true;/' buffer/put
-mutant buffer-put-unmarked queue/ring.c 's/if \(source->buffer_id\) brood__movable_send\(source->buffer_id, b->start\);/;/' buffer/put
+mutant buffer-put-unmarked queue/ring.c 's/if \(source->buffer_id\) brood__movable_send\(source->buffer_id, place\);/;/' buffer/put
 
 mutant ring-commit-before-copy queue/ring.c \
     's/if \(size\) memcpy\(.*$//; s/if \(n\) commit\(q, &b\);/if (n) commit(q, \&b); if (n) for (uint64_t at = b.start, i = 0; i < n \&\& !source->buffer_id; i++) { struct record r; uint32_t its; at = read_record(q, b.lane, at, \&r, \&its); memcpy((void *)(uintptr_t)r.data, source->messages[i].data, r.size); }/' \
@@ -148,7 +148,7 @@ mutant pipe-end-before-the-last queue/ring.c \
 mutant pipe-carrier-keeps pipe/pipe.c 's/while \(sink_with_carriers\(\)\) continue;/;/' pipe/drop pipe/repair pipe/garbage-reused
 mutant pipe-carrier-sinks-once pipe/pipe.c 's/while \(sink_with_carriers\(\)\) continue;/sink_with_carriers();/' pipe/drop pipe/repair
 mutant pipe-drops-nothing queue/ring.c '/^static void drop\(/,/^}/ s/brood__movable_drop\(record->moved\[i\]\);/;/' pipe/drop
-mutant moves-unmarked queue/ring.c 's/brood__movable_send\(source->moved\[i\], b->start\);/;/' pipe/move
+mutant moves-unmarked queue/ring.c 's/brood__movable_send\(source->moved\[i\], place\);/;/' pipe/move
 mutant moves-before-commit queue/ring.c 's/if \(brood__movable_receive\(record->moved\[i\]\)\) r->ids/if (brood__movable_receive(record->moved[i]) \&\& (brood__movable_keep(record->moved[i]), 1)) r->ids/' \
     pipe/take
 mutant moves-one-of-them queue/ask.c 's/there \|= record.moved\[i\] == id;/there = false;/' pipe/move

@@ -42,7 +42,7 @@ struct scene {
 
 /* The scenes of an area; the last has no name. */
 extern const struct scene model_lock_scenes[], model_semaphore_scenes[], model_event_scenes[], model_queue_scenes[],
-    model_task_scenes[], model_shared_scenes[];
+    model_task_scenes[], model_shared_scenes[], model_pipe_scenes[];
 
 /* For programs: who runs; whether another lives still; a step of its own; a word on what must hold. */
 int model_me(void);

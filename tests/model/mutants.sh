@@ -115,5 +115,15 @@ mutant list-get-believes shared/slots.c 's/if \(atomic_load_explicit\(&slot->tur
     list/set-and-get
 mutant list-commits-early shared/slots.c 's/turn \+ 1, memory_order_release\)/turn + 1, memory_order_relaxed)/' list/weak
 
+# --- who holds what
+mutant pipe-end-unseen queue/ring.c 's/return q->peer && !brood__movable_find\(q->peer\);/return false;/' pipe/close
+mutant pipe-end-before-the-last queue/ring.c \
+    '/^static int get\(/,/^}/ s/if \(result == 0 && !producers_asleep\) result = get_some/if (closed \&\& result == 0) result = BROOD_ECLOSED; else if (result == 0 \&\& !producers_asleep) result = get_some/' \
+    pipe/send-and-close
+mutant pipe-close-unsaid pipe/pipe.c '/^static void call_end/,/^}/ s/if \(q\) brood__ring_call\(q\);/;/' pipe/close
+mutant give-at-once call/movable.c 's/bool there = is_there\(member\);/bool there = true;/' pipe/give
+mutant give-unannounced call/movable.c '/^static void repair/,/^}/ s/else if \(given .*$/else if (0)/' pipe/give
+mutant moves-late queue/ring.c 's/brood__movable_send\(source->moved\[i\], place\);/;/' pipe/move
+
 echo "model-mutants: $tried points, $failed failures"
 [ $failed -eq 0 ]

@@ -144,8 +144,8 @@ const struct object_type *brood__object_type(struct slice name)
 
 /* ----------------------------------------------------------------------------------------------------------- the loop */
 
-/* What an event has left to do; each may leave work to the others. */
-static void settle(struct server *s)
+/* Each may leave work to the others. */
+void brood__manager_settle(struct server *s)
 {
     while (s->due || s->broken || s->dead) {
         brood__serve_due(s);
@@ -169,7 +169,7 @@ static int loop(struct server *s)
                 brood__client_ready((struct client *)(uintptr_t)ready[i].tag, ready[i].events);
         }
         brood__timer_run(s);
-        settle(s);
+        brood__manager_settle(s);
     }
     return 0;
 }
@@ -186,7 +186,7 @@ int brood__manager_serve(struct server *s)
     /* All of them are told by the end of their connection; what the user's types have is taken apart. */
     while (s->clients) {
         brood__client_break(s->clients);
-        settle(s);
+        brood__manager_settle(s);
     }
     brood__os_close(&s->poller);
     brood__os_close(&s->listener);

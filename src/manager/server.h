@@ -254,9 +254,13 @@ struct server {
 
 /* The loop; what the server's process ends with. */
 int brood__manager_serve(struct server *s);
+/* What an event has left to do: lines to be served, clients and objects to be taken apart. */
+void brood__manager_settle(struct server *s);
 void brood__manager_log(struct server *s, const char *format, ...) BROOD_PRINTF(2, 3);
 
 /* server_client.c: */
+/* One more, a stranger so far, behind fd; NULL: no memory, and fd is the caller's. */
+struct client *brood__client_new(struct server *s, int fd);
 void brood__client_accept(struct server *s);
 void brood__client_ready(struct client *c, unsigned ready);
 void brood__client_break(struct client *c);

@@ -244,19 +244,26 @@ void brood__client_ready(struct client *c, unsigned ready)
 
 /* -------------------------------------------------------------------------------------------------- coming and going */
 
-static bool accept_one(struct server *s, int fd)
+struct client *brood__client_new(struct server *s, int fd)
 {
     struct client *c = brood__keep(s, sizeof *c);
-    if (!c) {
-        brood__os_close(&fd);
-        return false;
-    }
+    if (!c) return NULL;
     *c = (struct client){.s = s, .fd = fd, .number = ++s->next_client, .next = s->clients, .place = &s->clients};
     if (s->clients) s->clients->place = &c->next;
     s->clients = c;
     s->client_count++;
     s->strangers++;
     brood__frame_reader_init(&c->reader, AUTH_MOST);
+    return c;
+}
+
+static bool accept_one(struct server *s, int fd)
+{
+    struct client *c = brood__client_new(s, fd);
+    if (!c) {
+        brood__os_close(&fd);
+        return false;
+    }
     struct auth_frame out = {.size = 0};
     if (s->client_count > s->setup.clients) {
         brood__manager_log(s, "client %llu is dropped: there are %llu already", (unsigned long long)c->number,

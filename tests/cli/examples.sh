@@ -109,6 +109,12 @@ END
     wants 12_zero_copy $method cat <<'END'
 8388608 numbers, 32 MiB: the sum is 35184367894528
 END
+    wants 21_manager_queues $method cat <<'END'
+43.3333333333333
+48.8888888888889
+54.4444444444444
+60
+END
     wants 13_deadlock $method mask_all <<'END'
 first (pid P) holds lock 1:0 and waits for lock 2:0, held by other (pid P), who waits for lock 1:0
 the other ends with 0
@@ -178,6 +184,7 @@ fi
 grep -qx 'Completed scan in S seconds' <<<"$scanned" || say "07_scan_sequential: says: $scanned"
 for method in fork spawn forkserver; do
     wants 08_scan_pool $method mask <<<"$scanned"
+    wants 22_scan_manager $method mask <<<"$scanned"
 done
 
 exit $failed

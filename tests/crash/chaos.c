@@ -8,6 +8,7 @@
  *   - each task answers once, with its result or as lost, and is run at most once;
  *   - what a producer put is got once, in order, without a gap; what a dead consumer had taken is all that is lost;
  *   - the units of the semaphore come back; a lock's heir is told;
+ *   - an errand is answered on the end that came with it, or that ends with the mate who had it; a token likewise;
  *   - what is added to a value is there once; an element of a list is whole; no name is left of a segment;
  *   - nothing stands still for long;
  *   - the second half ends with as many bytes of the arena and descriptors in use as the first.
@@ -55,6 +56,12 @@ struct company {
     brood_buffer stage;
     brood_value added;
     brood_shareable_list list;
+};
+
+struct errand {
+    uint64_t number;
+    brood_pipe_end answer;
+    brood_token token; /* {0}: none */
 };
 
 /* What the stranger sees: pids, 0 for none. */
@@ -175,16 +182,35 @@ static void say(const struct company *c, const struct word *word, bool at_length
     if (error < 0) _exit(92);
 }
 
-BROOD_TASK(mate, int, struct company, c, uint32_t, index, uint32_t, life)
+static int run_errand(brood_pipe_end errands)
+{
+    struct errand e;
+    if (brood_pipe_recv_value(errands, &e, 20) < 0) return 0;
+    e.number++;
+    if (e.token.id) {
+        int fd = brood_descriptor_redeem(e.token);
+        if (fd < 0 && fd != BROOD_ELOST) return 89;
+        if (fd >= 0) close(fd);
+    }
+    if (brood_pipe_send_value(e.answer, &e.number, BROOD_FOREVER) < 0) return 90;
+    return brood_pipe_close(e.answer) < 0 ? 91 : 0;
+}
+
+BROOD_TASK(mate, int, struct company, c, uint32_t, index, uint32_t, life, brood_pipe_end, errands)
 {
     struct stage *stage = stage_of(c.stage);
     uint64_t state = (uint64_t)life * 1000003 + index * 7919 + 17, number = 0;
     struct word word = {.mate = index, .life = life};
     while (!atomic_load(&stage->stop)) {
         struct word order;
-        switch (next_random(&state) % 5) {
+        switch (next_random(&state) % 6) {
         case 0: use_lock(&c, stage, &state); break;
         case 4: share(&c, stage, index, &state); break;
+        case 5: {
+            int code = run_errand(errands);
+            if (code) return code;
+            break;
+        }
         case 1:
             if (brood_semaphore_acquire(c.units, BROOD_FOREVER) < 0) return 93;
             if (next_random(&state) % 4 == 0) brood__os_nap(100 * 1000);
@@ -251,6 +277,8 @@ static struct {
     bool there;
     uint32_t life;
     uint64_t heard; /* of this life: the number that comes next */
+    brood_pipe_end to, answer;
+    uint64_t errand; /* that is under way; 0: none */
 } mates[MATES];
 static struct company company;
 static struct stage *stage;
@@ -258,15 +286,19 @@ static brood_future window[WINDOW];
 static uint64_t numbers[WINDOW];
 static bool open_tasks[WINDOW];
 static uint64_t next_task, orders_put, echoes, reports_got, tasks_done, tasks_lost, deaths_of_mates;
-static uint64_t maps, items_lost;
+static uint64_t maps, items_lost, next_errand, errands_done, errands_lost;
 static int64_t last_progress;
 
 static void start_mate(uint32_t i)
 {
-    mate_args args = {company, i, ++mates[i].life};
-    int error = brood_process_start(&mates[i].process, NULL, mate, &args);
+    brood_pipe_end ends[2];
+    if (brood_pipe_new(ends, &(brood_pipe_options){.capacity = 1024}) < 0) fail("no pipe: %s", brood_error_detail());
+    mate_args args = {company, i, ++mates[i].life, ends[1]};
+    mates[i].to = ends[0];
+    int error = brood_process_start_with(&mates[i].process, mate, &args, .ends = &ends[1], .end_count = 1);
     mates[i].heard = 0;
     mates[i].there = error == 0;
+    if (error < 0 && (brood_pipe_close(ends[0]) < 0 || brood_pipe_close(ends[1]) < 0)) fail("its ends are gone");
     if (error < 0) fail("a mate can't be started: %s (%s)", brood_error_name(error), brood_error_detail());
     atomic_store(&victims->pid[i], mates[i].there ? brood_process_pid(mates[i].process) : 0);
 }
@@ -301,6 +333,45 @@ static void listen(void)
     if (error != BROOD_EAGAIN) fail("reports: %s", brood_error_name(error));
 }
 
+static void send_errand(uint32_t i)
+{
+    brood_pipe_end answer[2];
+    struct errand e = {.number = ++next_errand};
+    if (brood_pipe_new(answer, &(brood_pipe_options){.capacity = 256, .one_way = true}) < 0) return;
+    if (next_errand % 4 == 0 && brood_descriptor_deposit(&e.token, 2) < 0) e.token.id = 0;
+    e.answer = answer[1];
+    uint64_t moved[] = {e.answer.id, e.token.id};
+    int error = brood_pipe_send_moving(mates[i].to, &e, sizeof e, moved, e.token.id ? 2 : 1, BROOD_FOREVER);
+    if (error == 0) {
+        mates[i].answer = answer[0];
+        mates[i].errand = next_errand;
+        return;
+    }
+    if (error != BROOD_ECLOSED) fail("an errand can't be sent: %s", brood_error_name(error));
+    if (e.token.id && brood_descriptor_discard(e.token) < 0) fail("a token that was not moved is gone");
+    for (int side = 0; side < 2; side++)
+        if (brood_pipe_close(answer[side]) < 0) fail("an end that was not moved is gone");
+}
+
+/* Of its last errand: there is an answer, and then nobody any more at the other end; or only that, if the mate died. */
+static void take_errand(uint32_t i, int timeout)
+{
+    uint64_t number = 0;
+    if (!mates[i].errand) return;
+    int error = brood_pipe_recv_value(mates[i].answer, &number, timeout);
+    if (error == BROOD_EAGAIN) return;
+    if (error == 0 && number != mates[i].errand + 1)
+        fail("errand %llu was answered %llu", (unsigned long long)mates[i].errand, (unsigned long long)number);
+    errands_done += error == 0;
+    errands_lost += error == BROOD_ECLOSED;
+    if (error == BROOD_ECLOSED && brood_process_is_alive(mates[i].process) == 1)
+        fail("an errand is lost, and its mate lives");
+    if (error == 0) error = brood_pipe_recv_value(mates[i].answer, &number, STILL_MS);
+    if (error != BROOD_ECLOSED) fail("an errand comes to no end: %s", brood_error_name(error));
+    if (brood_pipe_close(mates[i].answer) < 0) fail("an end is gone");
+    mates[i].errand = 0;
+}
+
 static void look_after(uint32_t i, bool again)
 {
     int code = 0, error;
@@ -308,8 +379,13 @@ static void look_after(uint32_t i, bool again)
         if (again) start_mate(i);
         return;
     }
+    take_errand(i, 0);
     error = brood_process_join(mates[i].process, 0, &code);
+    if (error == BROOD_EAGAIN && again && !mates[i].errand) send_errand(i);
     if (error == BROOD_EAGAIN) return;
+    take_errand(i, STILL_MS);
+    if (brood_pipe_poll(mates[i].to, STILL_MS) < 0) fail("a mate's end does not come");
+    if (brood_pipe_close(mates[i].to) < 0) fail("an end is gone");
     if (error < 0) fail("join: %s", brood_error_name(error));
     atomic_store(&victims->pid[i], 0);
     listen(); /* all that it put */
@@ -573,10 +649,11 @@ int main(int argc, char **argv)
              second.supervisors);
 
     printf("chaos: %u kills (%u supervisors), %llu tasks done, %llu lost, %llu maps, %llu items lost, %llu reports, "
-           "%llu heirs of the lock\n",
+           "%llu heirs of the lock, %llu errands done, %llu lost\n",
            atomic_load(&victims->kills), atomic_load(&victims->supervisors), (unsigned long long)tasks_done,
            (unsigned long long)tasks_lost, (unsigned long long)maps, (unsigned long long)items_lost,
-           (unsigned long long)reports_got, (unsigned long long)atomic_load(&stage->heirs));
+           (unsigned long long)reports_got, (unsigned long long)atomic_load(&stage->heirs),
+           (unsigned long long)errands_done, (unsigned long long)errands_lost);
     int64_t start = now_ms();
     uint64_t key = brood__arena()->key;
     int error = brood_pool_free(company.pool);

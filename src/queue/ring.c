@@ -224,16 +224,16 @@ FOR_EACH_LANE int get_from(struct queue_shm *q, struct sink *sink, unsigned lane
     struct received received = {.count = 0};
     uint32_t sequence = 0;
     int n = 0, more = 1;
-    if (__builtin_expect(q->joinable, 0) && !brood__ring_empty(q, lane, at)) {
-        entry = brood__tally_entry(q);
-        if (!entry) return BROOD_EARENA;
-    }
     while (more > 0 && !brood__ring_empty(q, lane, at)) {
         struct record record;
         uint32_t its;
         uint64_t next = read_record(q, lane, at, &record, &its);
         bool moves = record.buffer_id || record.moved_count;
         if (n && moves) break;
+        if (__builtin_expect(q->joinable && !entry, 0)) {
+            entry = brood__tally_entry(q);
+            if (!entry) return BROOD_EARENA;
+        }
         more = sink->take(sink, &record); /* (1) */
         if (more < 0) break;
         if (__builtin_expect(moves, 0)) {

@@ -164,6 +164,27 @@ mutant token-discarded-kept pipe/token.c '/^void brood__token_drop/,/^}/ s/brood
 mutant token-seized-by-all pipe/token.c '/^static int seize/,/^}/ { s/if \(SLOT_STATE\(word\) != SLOT_LIVE\) return BROOD_EPERM;//; s/return swap\(.*$/return swap(id, SLOT_STATE(word), SLOT_OWNER(word), SLOT_FREEING) ? 0 : BROOD_ESTALE;/ }; s/^    struct movable_shm \*m = HANDLE_TABLE\(id\) == TABLE_TOKEN .*$/    struct movable_shm *m = (void *)at(HANDLE_INDEX(id));/' \
     token/redeem-two
 
+# --- queues that grow, are joined, have priorities
+mutant pages-moved-by-both arena/pages.c \
+    '/^int brood__pages_move/,/^}/ { s/^.*source->body = 0;.*$//; s/^(.*target->body = body;).*$/\1 *(volatile uint64_t *)\&source->body = 0;/ }' \
+    grow/put
+mutant pages-moved-unowned arena/pages.c '/^int brood__pages_move/,/^}/ s/^.*write_word\(number.*$/;/' grow/put
+mutant grow-unmeasured queue/ring.c 's/^ *brood__ring_measure\(q\);//' grow/put grow/get-shrinks
+mutant grow-supervisor-unmeasured queue/ask.c 's/if \(heir\) brood__ring_measure\(q\);//; s/if \(heir\) repair\(q\);//' \
+    grow/buffer-repaired
+mutant grow-no-end queue/grow.c 's/^ *atomic_store_explicit\(.*tail & \(capacity - 1\).*$/(void)to;/' grow/put
+mutant tally-unintended queue/tally.c '/^void brood__tally_repair/,/^}/ s/^ *store\(&entries\(q\)\[t->taking.*$/;/' joinable/get
+mutant tally-intent-believed queue/tally.c 's/ && brood__ring_place\(\(unsigned\)lane, .*>= t->at\)$/)/' joinable/get
+mutant tally-taken-first queue/ring.c \
+    's/^( *)(if .*brood__tally_took.*)$//; s/^( *)(if .*brood__tally_intend.*)$/\1\2\n\1if (entry) brood__tally_took(q, (uint32_t)n);/' joinable/get
+mutant tally-loss-uncounted queue/tally.c '/^void brood__tally_repair/,/^}/ s/atomic_store\(&t->lost, t->lost_then\);$/;/' joinable/repair
+mutant tally-heir-rings-nobody queue/tally.c '/^void brood__tally_repair/,/^}/ s/^ *brood__tally_ring\(q\);//' joinable/done
+mutant tally-death-unsaid queue/queue.c 's/all &= brood__ring_bury\(at\(i\), dead\);/;/' joinable/get
+mutant tally-end-unsaid queue/ring.c 's/if \(q->joinable\) brood__tally_ring\(q\);//' joinable/free
+mutant tally-sleeps-unsaid queue/tally.c 's/if \(!done && !late\) atomic_store\(&q->tally.bell, OS_WAITERS\);/;/' joinable/join-stalled joinable/join
+mutant priority-asleep-alike queue/ring.c 's/SIDE_ASLEEP_MIXED\] = q->lanes > 1;/SIDE_ASLEEP_MIXED] = 0;/' priority/get-producers-asleep
+mutant priority-heir-of-one queue/ring.c '/^void brood__ring_repair_put/,/^}/ s/lane < q->lanes/lane < 1/' priority/put
+
 # --- pools
 mutant submit-unannounced pool/task.c 's/brood__os_announce\(&p->idle\)/NULL/' pool/submit
 mutant answer-unannounced pool/task.c '/^void brood__task_run/,/^}/ s/brood__os_announce\(&t->bell\)/NULL/' pool/worker

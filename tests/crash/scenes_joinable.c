@@ -125,6 +125,31 @@ static void get_repaired(const struct cut *cut)
     cut_get(cut, queue_get, 1, true);
 }
 
+/* The supervisor dies over the entry of one who took two and died. */
+static void repair_cut(const struct cut *cut)
+{
+    brood_queue queue = new_joinable(cut->order);
+    for (unsigned i = 0; i < 2; i++) expect(put_here(queue) != 0);
+    for (unsigned i = 0; i < 2; i++) {
+        mate_do(2, queue_get, queue.id);
+        expect_is(mate_result(2), 0);
+    }
+    joiners_asleep(queue, 1);
+    uint32_t dead = mate(2)->member;
+    proc_kill(mate(2));
+    bury_begin(dead);
+    struct victim supervisor;
+    victim_start(&supervisor, NULL, supervise, 0);
+    supervisor.proc.post->order.number = dead;
+    victim_step(&supervisor, cut->k[0]);
+    victim_kill(&supervisor);
+    if (supervisor.ended) joiners_say(1, BROOD_ELOST);
+    bury_again(dead);
+    if (!supervisor.ended) joiners_say(1, BROOD_ELOST);
+    bury(supervisor.proc.member);
+    all_done(queue, 2);
+}
+
 /* ---------------------------------------------------------------------------------------------------------- done */
 
 /* The last that is open is marked done by who has it (order: 1: else by another), while two wait for that. */
@@ -276,6 +301,7 @@ const struct scene joinable_scenes[] = {
     {"joinable/get", get, 0, 4},
     {"joinable/get-batch", get_batch, 0, 4},
     {"joinable/get-repaired", get_repaired, SCENE_PAIR, 2},
+    {"joinable/repair", repair_cut, 0, 2},
     {"joinable/done", done_joiners_asleep, 0, 4},
     {"joinable/two-done", two_done, SCENE_PAIR, 2},
     {"joinable/join", join_falls_asleep, 0, 2},

@@ -121,7 +121,8 @@ int brood__waitable_open(const brood_waitable *item, struct bell **bell)
     if (item->kind == BROOD_WAITABLE_FD) return item->fd;
     if (item->kind == BROOD_WAITABLE_PROCESS) return brood_process_sentinel((brood_process){item->id});
     int error = brood__bell_open(item->id, bell);
-    if (error == 0) error = kinds[item->kind].listen(item);
+    if (error < 0) return error;
+    error = kinds[item->kind].listen(item);
     if (error == 0) return brood__bell_descriptor(*bell);
     brood__bell_free(*bell, false);
     *bell = NULL;

@@ -268,6 +268,13 @@ mutant name-forgotten-first shared/names.c \
     '/^int brood__named_unlink/,/^}/ s/error = brood__os_named_remove\(copy.name, &copy.is, false\);/atomic_store(\&s->tracked, 0u); brood__ledger_write(HANDLE_INDEX(id), NULL); error = brood__os_named_remove(copy.name, \&copy.is, false);/' \
     shm/unlink
 
+# --- waits for many
+mutant wait-no-second-look wait/set.c '/^bool brood__entry_ready/,/^}/ s/if \(!brood__waitable_ready\(&entry->item\)\) return false;/return false;/' \
+    wait/stalled
+mutant wait-unheard-answers wait/kinds.c 's/if \(pool\) atomic_store\(&pool->polled, 1\);//' wait/answer
+mutant wait-unheard-messages queue/message.c '/^int brood__message_rings/,/^}/ s/q->polled = 1;/;/' wait/woken
+mutant wait-bell-unarmed sync/bell.c '/^int brood__bell_open/,/^}/ s/&s->armed, 1,/\&s->armed, 0,/' wait/woken
+
 wait
 failed=$(find "$work" -name '*.lives' | wc -l)
 echo "mutants: $tried points, $failed failures"

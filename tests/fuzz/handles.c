@@ -96,7 +96,41 @@ static void wants(enum table table, uint64_t id, int64_t result)
     if (result < 0) require(brood_error_name((int)result)[0] != 0);
 }
 
-enum { FUNCTIONS = 95 };
+/* Any bytes as something to wait for: it is refused, or ready, or not. */
+static brood_waitable handle_item(uint64_t id, uint8_t more)
+{
+    brood_waitable item = BROOD_WAIT_FUTURE(future);
+    item.kind = (brood_waitable_kind)(more % 10);
+    item.id = id;
+    item.fd = more & 16 ? -1 : 900 + more;
+    if (more & 32) item.serial ^= more;
+    return item;
+}
+static bool is_no_kind(const brood_waitable *item)
+{
+    return item->kind < BROOD_WAITABLE_FD || item->kind > BROOD_WAITABLE_POOL;
+}
+static void wait_for(brood_waitable item, int timeout)
+{
+    bool ready = false;
+    int answer = brood_wait(&item, 1, &ready, timeout);
+    if (is_no_kind(&item)) require(answer == BROOD_EINVAL);
+    require(answer == 1 ? ready : answer < 0 && !ready);
+}
+static void wait_in_set(brood_waitable item, int timeout)
+{
+    brood_waitset *set;
+    uint64_t tag = 0;
+    if (brood_waitset_new(&set) < 0) return;
+    int error = brood_waitset_add(set, item, 9);
+    if (is_no_kind(&item)) require(error == BROOD_EINVAL);
+    int answer = brood_waitset_wait(set, &tag, 1, timeout);
+    require(answer == 1 ? error == 0 && tag == 9 : answer < 0);
+    require((brood_waitset_remove(set, item) == 0) == (error == 0));
+    require(brood_waitset_free(set) == 0);
+}
+
+enum { FUNCTIONS = 97 };
 
 /* Of all streams one alone is there. */
 static void stream_call(brood_stream stream, int result)
@@ -282,6 +316,8 @@ static void call(unsigned function, uint64_t id, uint8_t more)
     case 92: stream_call(stream, brood_stream_feed(stream)); break;
     case 93: stream_call(stream, brood_stream_fd(stream)); break;
     case 94: stream_call(stream, stream.id == lasting.id ? 0 : brood_stream_free(stream)); break;
+    case 95: wait_for(handle_item(id, more), timeout); break;
+    case 96: wait_in_set(handle_item(id, more), timeout); break;
     default: abort();
     }
 }

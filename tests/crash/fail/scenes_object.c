@@ -117,6 +117,39 @@ static void bell(void)
     ok(KIND_NEVER, brood_queue_free(q));
 }
 
+BROOD_TASK(put_one, int, brood_queue, queue)
+{
+    OWN((brood__os_nap(MOMENT_NS), 0));
+    int error = brood_queue_put_value(queue, &(int){7}, BROOD_FOREVER);
+    return error < 0 ? TOLD : 0;
+}
+
+/* By a call until there is something, then by a set until the end. */
+static void wait_for_any(void)
+{
+    brood_queue q;
+    brood_process p;
+    brood_waitset *set = NULL;
+    int x = 0;
+    if (!ok(KIND_MAKE, brood_queue_new(&q, NULL))) return;
+    if (ok(KIND_START, brood_process_start(&p, NULL, put_one, &q))) {
+        brood_waitable items[] = {BROOD_WAIT_QUEUE(q), BROOD_WAIT_PROCESS(p)};
+        bool ready[2] = {false, false};
+        if (ok(KIND_BELL, brood_wait(items, 2, ready, BROOD_FOREVER))) {
+            expect(ready[0] || ready[1]);
+            if (ready[0]) expect(brood_queue_get_value(q, &x, 0) == 0 && x == 7);
+            if (ready[0]) expect(brood_wait(items, 1, NULL, 0) == BROOD_EAGAIN);
+        }
+        uint64_t tag = 0;
+        if (ok(KIND_BELL, brood_waitset_new(&set)) && ok(KIND_BELL, brood_waitset_add(set, items[1], 5)) &&
+            ok(KIND_BELL, brood_waitset_wait(set, &tag, 1, BROOD_FOREVER)))
+            expect(tag == 5);
+        if (set) ok(KIND_NEVER, brood_waitset_free(set));
+        end_process(p, 0);
+    }
+    ok(KIND_NEVER, brood_queue_free(q));
+}
+
 struct company {
     brood_lock lock;
     brood_semaphore units;
@@ -326,13 +359,9 @@ static void grow(void)
 }
 
 const struct scene object_scenes[] = {
-    {.name = "found", .body = found},
-    {.name = "queue", .body = queue},
-    {.name = "bell", .body = bell},
-    {.name = "sync", .body = sync_objects},
-    {.name = "deadlock", .body = deadlock},
-    {.name = "pipe", .body = ends_of_pipes},
-    {.name = "token", .body = tokens},
-    {.name = "grow", .body = grow},
-    {.name = NULL},
+    {.name = "found", .body = found},        {.name = "queue", .body = queue},
+    {.name = "bell", .body = bell},          {.name = "wait", .body = wait_for_any},
+    {.name = "sync", .body = sync_objects},  {.name = "deadlock", .body = deadlock},
+    {.name = "pipe", .body = ends_of_pipes}, {.name = "token", .body = tokens},
+    {.name = "grow", .body = grow},          {.name = NULL},
 };

@@ -126,6 +126,33 @@ static void no_supervisor(void)
     if (started) end_process(second, 8);
 }
 
+static int loaded;
+BROOD_TASK(load, void)
+{
+    loaded = 7;
+}
+BROOD_TASK(tell_loaded, int)
+{
+    return loaded;
+}
+
+/* By a server, and of a program that is named. */
+static void by_server(void)
+{
+    static const brood_context warm = {.method = BROOD_START_FORKSERVER, .preload = BROOD_TASK_OF(load)};
+    brood_process p;
+    if (!ok(KIND_START, brood_process_start(&p, (&(brood_process_options){.context = &warm}), tell_loaded))) return;
+    end_process(p, 7);
+}
+
+static void by_executable(void)
+{
+    static const brood_context same = {.method = BROOD_START_SPAWN, .executable = "/proc/self/exe"};
+    brood_process p;
+    if (!ok(KIND_START, brood_process_start(&p, (&(brood_process_options){.context = &same}), tell_loaded))) return;
+    end_process(p, 0);
+}
+
 const struct scene process_scenes[] = {
     {.name = "fork", .body = by_fork},
     {.name = "spawn", .body = by_spawn},
@@ -134,5 +161,7 @@ const struct scene process_scenes[] = {
     {.name = "crash", .body = crash},
     {.name = "nested", .body = nested},
     {.name = "no_supervisor", .body = no_supervisor},
+    {.name = "server", .body = by_server},
+    {.name = "executable", .body = by_executable},
     {.name = NULL},
 };

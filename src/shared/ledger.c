@@ -110,11 +110,9 @@ int brood__ledger_write(uint32_t index, const struct named_shm *named)
     struct ledger_record record = {0};
     struct os_named is;
     int fd;
-    if (named) {
-        record.magic = RECORD_MAGIC;
-        record.is = named->is;
-        memcpy(record.name, named->name, sizeof record.name);
-    }
+    record.magic = RECORD_MAGIC;
+    record.is = named->is;
+    memcpy(record.name, named->name, sizeof record.name);
     int error = brood__os_named_open(name.text, false, false, &fd, &is);
     if (error < 0) return error;
     error = brood__os_named_write(fd, &record, sizeof record, (uint64_t)index * RECORD);

@@ -68,7 +68,6 @@ int brood__named_give(int fd, const char *name, const struct os_named *is, bool 
     }
     if (error == 0) error = brood__os_named_link(fd, name); /* the commit, for the world */
     if (error < 0) {
-        if (tracked) brood__ledger_write(index, NULL);
         atomic_store(&s->tracked, 0u);
         brood__slot_release(TABLE_NAMED, index);
         return error;
@@ -112,7 +111,7 @@ int brood__named_unlink(uint64_t id)
         brood__slot_publish_as(TABLE_NAMED, HANDLE_INDEX(id), owner);
         return error;
     }
-    if (atomic_exchange(&s->tracked, 0u)) brood__ledger_write(HANDLE_INDEX(id), NULL);
+    atomic_store(&s->tracked, 0u);
     brood__slot_release(TABLE_NAMED, HANDLE_INDEX(id));
     return error;
 }
@@ -132,7 +131,7 @@ void brood__names_end_scope(uint64_t scope)
 /* ------------------------------------------------------------------------------------------------------ after deaths */
 
 /* The name of garbage goes, if it is there: 0 or the error of that; then nothing of it is left. */
-static int settle(struct named_shm *s, uint32_t index, bool unused)
+static int settle(struct named_shm *s, bool unused)
 {
     if (!atomic_load(&s->tracked)) return 0;
     char name[BROOD_SHM_NAME];
@@ -140,14 +139,14 @@ static int settle(struct named_shm *s, uint32_t index, bool unused)
     name[sizeof name - 1] = 0;
     int error = strchr(name, '/') ? 0 : brood__os_named_remove(name, &s->is, unused);
     if (error < 0 && error != -ENOENT) return error;
-    brood__ledger_write(index, NULL);
     atomic_store(&s->tracked, 0u);
     return 0;
 }
 
 bool brood__named_scrub(struct slot_shm *slot, uint32_t index)
 {
-    return settle((struct named_shm *)(void *)slot, index, true) == 0;
+    (void)index;
+    return settle((struct named_shm *)(void *)slot, true) == 0;
 }
 
 bool brood__named_repair(uint32_t dead)
@@ -163,7 +162,7 @@ bool brood__named_repair(uint32_t dead)
         if (over && !atomic_compare_exchange_strong(&s->slot.word, &word, garbage)) continue;
         if (!over && SLOT_STATE(word) != SLOT_GARBAGE) continue;
         /* What a scope had goes though it is mapped; of a segment half made or unmade it is not known. */
-        int error = settle(s, i, !(scope && !brood__slot_find(TABLE_SCOPE, scope)));
+        int error = settle(s, !(scope && !brood__slot_find(TABLE_SCOPE, scope)));
         if (error == 0) continue;
         if (passes(error)) {
             all = false;

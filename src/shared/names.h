@@ -15,7 +15,8 @@
  * whoever has made a segment.
  *
  *   make      slot INIT; file without a name; record; link: now the world can see it; slot LIVE: now the family can
- *   unlink    slot FREEING; the name goes, if it still leads to this file; record away; slot FREE
+ *   unlink    slot FREEING; the name goes, if it still leads to this file; slot FREE.  The record stays until the
+ *             slot is used again: what it says leads nowhere
  *   end       whoever ends the family (the supervisor, or the first process in brood_fini) removes each name that
  *             still leads to its file, if nobody uses it, then the ledger, if nothing was in use
  *   sweep     the same with the ledgers of families that are dead: by each supervisor when it begins and when it leaves.
@@ -65,7 +66,7 @@ bool brood__ledger_is(const char *name);
 int brood__ledger_use(void);
 /* Give the lock back. */
 void brood__ledger_leave(void);
-/* The record of this slot, or (NULL) none.  0 or an errno. */
+/* The record of this slot.  0 or an errno. */
 int brood__ledger_write(uint32_t index, const struct named_shm *named);
 /* The size that any living or dead family's ledger has for this file, 0: none has it. */
 uint64_t brood__ledger_size(const struct os_named *is);

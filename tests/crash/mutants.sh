@@ -265,7 +265,7 @@ mutant name-without-record shared/names.c '/^int brood__named_give/,/^}/ s/error
 mutant name-of-the-dead-kept shared/names.c '/^bool brood__named_repair/,/^}/ s/int error = settle\(.*$/int error = 0;/' shm/create shm/repair
 mutant name-in-use-removed os/linux/named.c 's/if \(error == 0 && unused\) error = brood__os_named_lock\(fd, true\);//' shm/create shm/end-in-use
 mutant name-forgotten-first shared/names.c \
-    '/^int brood__named_unlink/,/^}/ s/error = brood__os_named_remove\(copy.name, &copy.is, false\);/atomic_store(\&s->tracked, 0u); brood__ledger_write(HANDLE_INDEX(id), NULL); error = brood__os_named_remove(copy.name, \&copy.is, false);/' \
+    '/^int brood__named_unlink/,/^}/ s/error = brood__os_named_remove\(copy.name, &copy.is, false\);/atomic_store(\&s->tracked, 0u); error = brood__os_named_remove(copy.name, \&copy.is, false);/' \
     shm/unlink
 
 # --- waits for many

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -37,14 +38,18 @@ static int path_of(const char *name, struct path *path)
     return 0;
 }
 
-/* SIGXFSZ is blocked between the two, and what came of it meanwhile is taken back. */
+/* SIGXFSZ is blocked between the two, and what came of it meanwhile is taken back; without a limit it can't come. */
 struct excess {
     sigset_t before, pending;
+    bool limited;
 };
 
 static void block_excess(struct excess *e)
 {
+    struct rlimit limit;
     sigset_t excess;
+    e->limited = getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur != RLIM_INFINITY;
+    if (!e->limited) return;
     sigemptyset(&excess);
     sigaddset(&excess, SIGXFSZ);
     sigemptyset(&e->pending);
@@ -54,6 +59,7 @@ static void block_excess(struct excess *e)
 
 static void unblock_excess(const struct excess *e, int result)
 {
+    if (!e->limited) return;
     if (result == -EFBIG && !sigismember(&e->pending, SIGXFSZ)) {
         static const struct timespec at_once;
         sigset_t excess;
@@ -64,10 +70,11 @@ static void unblock_excess(const struct excess *e, int result)
     pthread_sigmask(SIG_SETMASK, &e->before, NULL);
 }
 
-static int describe(int fd, struct os_named *is)
+static int describe(int fd, struct os_named *is, mode_t *mode)
 {
     struct stat file;
     if (fstat(fd, &file) < 0) return -errno;
+    *mode = file.st_mode & 07777;
     if (!S_ISREG(file.st_mode) || file.st_size < 0) return -EINVAL;
     *is = (struct os_named){file.st_dev, file.st_ino, (uint64_t)file.st_size, file.st_uid};
     return 0;
@@ -92,8 +99,9 @@ int brood__os_named_make(uint64_t size, unsigned mode, int *fd, struct os_named 
     }
     if (result > 0) result = 0;
     unblock_excess(&excess, result);
-    if (result == 0 && fchmod(file, (mode_t)mode) < 0) result = -errno; /* whatever the umask */
-    if (result == 0) result = describe(file, is);
+    mode_t had = 0;
+    if (result == 0) result = describe(file, is, &had);
+    if (result == 0 && had != (mode_t)mode && fchmod(file, (mode_t)mode) < 0) result = -errno; /* whatever the umask */
     if (result < 0) {
         close(file);
         return result;
@@ -108,6 +116,8 @@ int brood__os_named_link(int fd, const char *name)
     char file[40];
     int error = path_of(name, &path);
     if (error < 0) return error;
+    if (linkat(fd, "", AT_FDCWD, path.text, AT_EMPTY_PATH) == 0) return 0;
+    if (errno != ENOENT) return -errno; /* it is for the mighty before Linux 6.10; the way by /proc takes longer */
     snprintf(file, sizeof file, "/proc/self/fd/%d", fd);
     return linkat(AT_FDCWD, file, AT_FDCWD, path.text, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
 }
@@ -122,7 +132,8 @@ int brood__os_named_open(const char *name, bool read_only, bool create, int *fd,
     do file = open(path.text, flags, 0600);
     while (file < 0 && errno == EINTR);
     if (file < 0) return -errno;
-    error = describe(file, is);
+    mode_t mode;
+    error = describe(file, is, &mode);
     if (error < 0) {
         close(file);
         return error;

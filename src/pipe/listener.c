@@ -115,10 +115,12 @@ static int check_options(brood_connection_options *o)
     return 0;
 }
 
-static void drop(struct caller *caller)
+/* To close it would not take it out of the poller, if a copy of this process has a copy of it. */
+static void drop(struct listener *l, struct caller *caller)
 {
     brood__handshake_end(&caller->shake);
-    brood__os_close(&caller->shake.fd); /* which takes it out of the poller */
+    if (caller->shake.fd >= 0) brood__os_poller_remove(l->poller, caller->shake.fd);
+    brood__os_close(&caller->shake.fd);
 }
 
 /* The path goes while its socket is still there, so that it can't be another's by then. */
@@ -126,7 +128,7 @@ static void take_apart(struct listener *l)
 {
     const char *path = brood__os_address_path(&l->address);
     for (size_t i = 0; i < l->places; i++)
-        if (l->callers[i].shake.fd >= 0) drop(&l->callers[i]);
+        if (l->callers[i].shake.fd >= 0) drop(l, &l->callers[i]);
     if (path && l->fd >= 0 && l->maker == getpid()) brood__os_socket_file_remove(path, &l->file);
     brood__os_close(&l->fd);
     brood__os_close(&l->poller);
@@ -224,7 +226,7 @@ int brood_listener_fd(brood_listener listener)
 /* --------------------------------------------------------------------------------------------------------- callers */
 
 /* Why a caller was turned away: the detail so far, and who it was. */
-static int turn_away(struct caller *caller, const char *why)
+static int turn_away(struct listener *l, struct caller *caller, const char *why)
 {
     struct os_address peer;
     pid_t pid;
@@ -235,7 +237,7 @@ static int turn_away(struct caller *caller, const char *why)
         else
             brood__os_address_text(&peer, who, sizeof who);
     }
-    drop(caller);
+    drop(l, caller);
     return brood__fail_with(BROOD_EAUTH, "a caller (%.80s) was turned away: %.140s", who[0] ? who : "gone", why);
 }
 
@@ -255,7 +257,7 @@ static int take_next(struct listener *l, brood_connection *connection)
 {
     struct os_address peer;
     struct caller *place = find_place_for_one(l);
-    if (place->shake.fd >= 0) return turn_away(place, "others want its place");
+    if (place->shake.fd >= 0) return turn_away(l, place, "others want its place");
     int fd, error = brood__os_stream_accept(l->fd, &fd, &peer);
     if (error != 0) return error == -EAGAIN ? 0 : error;
     if (l->key.size == 0) {
@@ -266,8 +268,8 @@ static int take_next(struct listener *l, brood_connection *connection)
     error = brood__handshake_begin(&place->shake, fd, AUTH_LISTENER);
     place->deadline = brood__os_deadline(l->options.handshake_timeout);
     if (error == 0) error = brood__os_poller_add(l->poller, fd, (uint64_t)(place - l->callers));
-    if (error == -ECONNRESET || error == BROOD_EAUTH) return turn_away(place, brood_error_detail());
-    if (error < 0) drop(place);
+    if (error == -ECONNRESET || error == BROOD_EAUTH) return turn_away(l, place, brood_error_detail());
+    if (error < 0) drop(l, place);
     return error;
 }
 
@@ -277,11 +279,11 @@ static int go_on(struct listener *l, struct caller *caller, brood_connection *co
     if (caller->shake.fd < 0) return 0;
     int result = brood__handshake_step(&caller->shake, &l->key);
     if (result == 0) return 0;
-    if (result < 0) return turn_away(caller, brood_error_detail());
+    if (result < 0) return turn_away(l, caller, brood_error_detail());
     brood__os_poller_remove(l->poller, caller->shake.fd);
     result = brood__connection_make(connection, caller->shake.fd, &l->options);
     if (result == 0) caller->shake.fd = -1; /* the connection's now */
-    drop(caller);
+    drop(l, caller);
     return result < 0 ? result : 1;
 }
 
@@ -291,7 +293,7 @@ static int look_at_time(struct listener *l, int64_t *next)
     for (size_t i = 0; i < l->places; i++) {
         struct caller *caller = &l->callers[i];
         if (caller->shake.fd < 0) continue;
-        if (brood__os_remaining(caller->deadline) == 0) return turn_away(caller, "it did not prove itself in time");
+        if (brood__os_remaining(caller->deadline) == 0) return turn_away(l, caller, "it did not prove itself in time");
         if (caller->deadline < *next) *next = caller->deadline;
     }
     return 0;

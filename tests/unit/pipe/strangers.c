@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 /* ----------------------------------------------------------------------------------------------------- bad intentions */
 
@@ -86,6 +87,33 @@ START_TEST(the_silent_have_their_time)
     ck_assert_int_eq(brood_listener_accept(door, &c, PATIENCE), BROOD_EAUTH);
     ck_assert_ptr_nonnull(strstr(brood_error_detail(), "in time"));
     ck_assert_int_eq(brood_listener_accept(door, &c, 0), BROOD_EAGAIN);
+    close(fd);
+    brood_test_ok(brood_listener_free(door));
+}
+END_TEST
+
+/* A copy of this process has a copy of the caller's socket, which has nothing more to do with the listener. */
+START_TEST(turned_away_for_good)
+{
+    brood_connection c;
+    int hold[2];
+    open_door(NULL, &(brood_connection_options){.handshake_timeout = A_WHILE});
+    struct pollfd ready = {.fd = brood_listener_fd(door), .events = POLLIN};
+    int fd = stranger();
+    ck_assert_int_eq(brood_listener_accept(door, &c, 0), BROOD_EAGAIN);
+    ck_assert_int_eq(pipe2(hold, O_CLOEXEC), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        char byte;
+        close(hold[1]);
+        _exit(read(hold[0], &byte, 1) != 0);
+    }
+    ck_assert_int_eq(brood_listener_accept(door, &c, PATIENCE), BROOD_EAUTH);
+    ck_assert_int_eq(write(fd, "late", 4), 4);
+    ck_assert_int_eq(poll(&ready, 1, 0), 0);
+    close(hold[0]);
+    close(hold[1]);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
     close(fd);
     brood_test_ok(brood_listener_free(door));
 }
@@ -227,6 +255,7 @@ static Suite *strangers_suite(void)
     tcase_add_test(intentions, strangers_are_turned_away);
     tcase_add_test(intentions, the_silent_hold_up_nobody);
     tcase_add_test(intentions, the_silent_have_their_time);
+    tcase_add_test(intentions, turned_away_for_good);
     tcase_add_test(intentions, bad_listeners);
     TCase *loops = brood_test_case(suite, "loops");
     tcase_add_test(loops, a_loop_of_its_own);

@@ -26,7 +26,7 @@ static const struct auth_key other = {"another", 7, true};
 
 START_TEST(challenges_are_fresh)
 {
-    uint8_t first[AUTH_MESSAGE], second[AUTH_MESSAGE];
+    uint8_t first[AUTH_MESSAGE] = {0}, second[AUTH_MESSAGE] = {0};
     struct auth_frame out;
     ck_assert_int_eq(brood__auth_challenge(first, &out), 0);
     ck_assert_uint_eq(out.size, 11 + AUTH_MESSAGE);

@@ -37,7 +37,7 @@ static int find_own(brood_pipe_end end, int timeout, struct queue_shm **ring)
 {
     uint64_t peer;
     int error = find(end, timeout, ring, &peer);
-    if (error < 0 || (*ring)->capacity) return error;
+    if (error < 0 || !*ring || (*ring)->capacity) return error;
     return brood__fail_numbers(BROOD_EINVAL, "this end of a pipe only sends", 0, 0);
 }
 

@@ -24,7 +24,7 @@ static bool swap(uint64_t id, unsigned from, uint32_t from_owner, unsigned to)
 
 int brood_descriptor_deposit(brood_token *token, int fd)
 {
-    uint32_t index;
+    uint32_t index = 0;
     int error = brood__enter();
     if (error == 0 && fcntl(fd, F_GETFD) < 0) error = brood__fail_with(-EBADF, "descriptor %d is not open", fd);
     if (error == 0) error = brood__slot_claim(TABLE_TOKEN, brood__self->member, NULL, &index);

@@ -71,7 +71,7 @@ static int put_long(struct queue_shm *q, uint64_t id, const void *data, size_t s
     void *copy;
     int error = brood_buffer_new(&buffer, size, &copy);
     if (error < 0) return error;
-    memcpy(copy, data, size);
+    if (size) memcpy(copy, data, size);
     error = put_in_buffer(q, id, source, buffer.id, timeout);
     if (error < 0) brood_buffer_free(buffer);
     return error;

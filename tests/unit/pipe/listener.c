@@ -37,6 +37,13 @@ START_TEST(addresses_that_mean_nothing)
 }
 END_TEST
 
+static void make_directory(char *directory, size_t size)
+{
+    const char *where = getenv("TMPDIR");
+    snprintf(directory, size, "%s/brood-test-XXXXXX", where ? where : "/tmp");
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+}
+
 static void ck_address(const char *at, const char *begins)
 {
     open_door(at, NULL);
@@ -50,13 +57,13 @@ static void ck_address(const char *at, const char *begins)
 
 START_TEST(all_kinds_of_addresses)
 {
-    char directory[] = "/tmp/brood-test-XXXXXX";
+    char directory[64];
     ck_address(NULL, "@brood-");
     ck_address("@brood-test-listener", "@brood-test-listener");
     ck_address("127.0.0.1:0", "127.0.0.1:");
     ck_address("localhost:0", "");
     if (access("/proc/net/if_inet6", R_OK) == 0) ck_address("[::1]:0", "[::1]:");
-    ck_assert_ptr_nonnull(mkdtemp(directory));
+    make_directory(directory, sizeof directory);
     ck_assert_int_eq(chdir(directory), 0);
     ck_address("unix:socket", "unix:socket");
     ck_address("./socket", "./socket");
@@ -84,8 +91,8 @@ static char path[64];
 
 static void make_path(void)
 {
-    char directory[] = "/tmp/brood-test-XXXXXX";
-    ck_assert_ptr_nonnull(mkdtemp(directory));
+    char directory[sizeof path - 8];
+    make_directory(directory, sizeof directory);
     snprintf(path, sizeof path, "%s/socket", directory);
 }
 

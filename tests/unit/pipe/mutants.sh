@@ -42,7 +42,7 @@ mutant() {
             head -5 "$work/errors"
             return
         fi
-        if ! CK_DEFAULT_TIMEOUT=8 timeout 120 "$work/run" >"$work/out" 2>&1; then
+        if ! TMPDIR=$work CK_DEFAULT_TIMEOUT=8 timeout 120 "$work/run" >"$work/out" 2>&1; then
             echo "mutant $name: caught by $test, $(grep -m 1 -E ':[FE]:' "$work/out" | cut -d : -f 5)"
             return
         fi

@@ -88,7 +88,7 @@ static bool window_is_full(const struct stream *s)
 /* The next items, as many as go together: an entry that is UNSENT; false: there are none. */
 static bool take(struct stream *s)
 {
-    if (!s->spare) s->spare = malloc(s->task->arg_size * s->wishes.chunk + 1);
+    if (!s->spare) s->spare = calloc(s->wishes.chunk, s->task->arg_size + 1);
     if (!s->spare || !make_room(s)) {
         s->stuck = BROOD_ENOMEM;
         return false;

@@ -81,6 +81,14 @@ static int enter(brood_stream stream, struct stream **s)
     return error;
 }
 
+static void delist(const struct stream *s)
+{
+    lock();
+    for (uint32_t i = 0; i < places; i++)
+        if (table[i] == s) table[i] = NULL;
+    own_unlock(&own);
+}
+
 static void leave(struct stream *s)
 {
     atomic_store(&s->busy, false);
@@ -129,12 +137,11 @@ static int make(brood_pool pool, brood_stream *stream, const brood_task *task, c
     if (!o->chunk) s->wishes.chunk = 1;
     s->seed = next_seed(p, pool.id);
     error = enlist(s);
-    if (error < 0) {
+    if (error < 0)
         free(s);
-        return error;
-    }
-    stream->id = s->id;
-    return 0;
+    else
+        stream->id = s->id; // NOLINT(clang-analyzer-unix.Malloc): it is in the table
+    return error;
 }
 
 int brood_pool_imap_task(brood_pool pool, brood_stream *stream, const brood_task *task, brood_input_fn *input,
@@ -213,9 +220,7 @@ int brood_stream_free(brood_stream stream)
     int error = brood__enter();
     if (error == 0) error = enter(stream, &s);
     if (error < 0 || !s) return error;
-    lock();
-    table[(stream.id >> 32 & 0xffff) - 1] = NULL;
-    own_unlock(&own);
+    delist(s);
     brood__flow_end(s);
     free(s);
     return 0;

@@ -582,8 +582,9 @@ static void area_readable(int fd)
     struct polled *p = polled;
     while (p && p->fd != fd) p = p->next;
     if (!p) return;
+    uint64_t argument = p->argument; /* an area whose it is may forget it */
     for (const struct area *const *area = brood__areas; *area; area++)
-        if ((*area)->readable) (*area)->readable(fd, p->argument);
+        if ((*area)->readable) (*area)->readable(fd, argument);
 }
 
 /* -------------------------------------------------------------------------------------------------------- requests */

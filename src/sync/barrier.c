@@ -241,7 +241,8 @@ int brood__barrier_arrive(uint64_t id, int timeout, struct arrival *a)
             continue;
         }
         slept = true;
-        late = brood__monitor_sleep(&b->monitor, deadline, id) < 0;
+        /* Who is only about to sleep when the round ends must not find the next round's sleepers' mark instead. */
+        late = brood__monitor_sleep_both(&b->monitor, (os_word *)(void *)&b->state + 1, ROUND(state), deadline, id) < 0;
     }
     if (slept) brood__os_announce(before);
     if (a->place && (result == BROOD_ESTALE || result == BROOD_ECLOSED)) {

@@ -21,7 +21,8 @@
  *
  * All sleep on the word of the monitor, and all that sleep are woken by whoever changes the state.  The next round may
  * begin, and its parties go to sleep, before all of the last are awake: who finds a wake-up on its way (baton) that it
- * has not seen to the end itself since the state is what it is, wakes all before it sleeps.
+ * has not seen to the end itself since the state is what it is, wakes all before it sleeps; and who is only about to
+ * sleep when its round ends looks at the round again as it falls asleep, for the word may be marked anew.
  */
 #ifndef BROOD_SYNC_BARRIER_H
 #define BROOD_SYNC_BARRIER_H

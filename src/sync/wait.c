@@ -96,13 +96,19 @@ void brood__monitor_leave(struct latch_shm *latch, void *announced, int wake, bo
     brood__os_announce(announced);
 }
 
-int brood__monitor_sleep(struct latch_shm *latch, int64_t deadline, uint64_t waits_for)
+int brood__monitor_sleep_both(struct latch_shm *latch, os_word *also, uint32_t its, int64_t deadline,
+                              uint64_t waits_for)
 {
     latch->flags[MONITOR_BATON] = 0; /* who sleeps has looked, and the state suits nobody like it */
     atomic_store_explicit(brood__monitor_asleep(latch), 1u, memory_order_relaxed);
     latch->flags[MONITOR_WAKER] = 0;
     brood__latch_release(&latch->word, OS_WAITERS);
-    return brood__sleep(&latch->word, OS_WAITERS, deadline, waits_for);
+    return brood__sleep_both(&latch->word, OS_WAITERS, also, its, deadline, waits_for);
+}
+
+int brood__monitor_sleep(struct latch_shm *latch, int64_t deadline, uint64_t waits_for)
+{
+    return brood__monitor_sleep_both(latch, NULL, 0, deadline, waits_for);
 }
 
 bool brood__monitor_ring(struct latch_shm *latch)

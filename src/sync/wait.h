@@ -85,6 +85,12 @@ void brood__monitor_leave(struct latch_shm *latch, void *announced, int wake, bo
 /* Leave and sleep; the word stays announced.  The caller enters again, whatever the answer.  As brood__sleep. */
 int brood__monitor_sleep(struct latch_shm *latch, int64_t deadline, uint64_t waits_for);
 /*
+ * Likewise while *also == its, too, at the moment of falling asleep: for a state that may suit one who is only about to
+ * sleep, and then let another go to sleep, who makes the word what it was.
+ */
+int brood__monitor_sleep_both(struct latch_shm *latch, os_word *also, uint32_t its, int64_t deadline,
+                              uint64_t waits_for);
+/*
  * Wake all, without the latch: after a death, or when the object goes.  false: the latch was held, so one who has
  * looked already may go to sleep after this: ring again in a while.
  */

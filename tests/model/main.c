@@ -83,15 +83,10 @@ static bool is_wanted(const char *name, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-<<<<<<< HEAD
-    static const struct scene *const areas[] = {model_lock_scenes,  model_semaphore_scenes, model_event_scenes,
-                                                model_queue_scenes, model_task_scenes,      model_shared_scenes,
-                                                model_pipe_scenes};
-=======
-    static const struct scene *const areas[] = {model_lock_scenes,    model_semaphore_scenes, model_event_scenes,
-                                                model_queue_scenes,   model_task_scenes,      model_shared_scenes,
-                                                model_joinable_scenes};
->>>>>>> e758ce5 (A joinable queue counts what comes while a get is looking; growth and joining in the model, and mutants of both)
+    static const struct scene *const areas[] = {model_lock_scenes,   model_semaphore_scenes, model_event_scenes,
+                                                model_queue_scenes,  model_task_scenes,      model_shared_scenes,
+                                                model_pipe_scenes,   model_joinable_scenes,  model_condition_scenes,
+                                                model_barrier_scenes};
     bool short_form = argc > 1 && strcmp(argv[1], "--short") == 0, first = true;
     if (short_form) argc--, argv++;
     uint64_t states = 0;

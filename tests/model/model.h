@@ -42,11 +42,8 @@ struct scene {
 
 /* The scenes of an area; the last has no name. */
 extern const struct scene model_lock_scenes[], model_semaphore_scenes[], model_event_scenes[], model_queue_scenes[],
-<<<<<<< HEAD
-    model_task_scenes[], model_shared_scenes[], model_pipe_scenes[];
-=======
-    model_task_scenes[], model_shared_scenes[], model_joinable_scenes[];
->>>>>>> e758ce5 (A joinable queue counts what comes while a get is looking; growth and joining in the model, and mutants of both)
+    model_task_scenes[], model_shared_scenes[], model_pipe_scenes[], model_joinable_scenes[], model_condition_scenes[],
+    model_barrier_scenes[];
 
 /* For programs: who runs; whether another lives still; a step of its own; a word on what must hold. */
 int model_me(void);

@@ -109,6 +109,24 @@ mutant lock-death-unsaid sync/lock.c 's/OS_OWNER_DIED \| \(LOW/(LOW/' lock/two-o
 mutant answers-unrung pool/supervise.c 's/^ *brood__os_futex_clear_and_wake\(&pool->answers\);//' task/any-worker-dies
 mutant task-death-unsaid pool/fate.c 's/lose\(pool, pool_id, t, seen, death\);/;/' task/worker-dies
 
+# --- conditions and barriers
+mutant condition-untold sync/condition.c 's/if \(told && \(LOW\(seen\) & OS_WAITERS\)\) brood__os_futex_wake\(half, 1\);//' condition/two
+mutant condition-tells-unannounced sync/condition.c '/^static bool tell/,/^}/ s/brood__os_announce\(half\)/brood__os_announce(NULL)/' \
+    condition/weak condition/two-one-dies
+mutant condition-waits-late sync/condition.c \
+    's/struct waiter_shm \*w = error == 0 \? claim\(c\) : NULL;/static struct waiter_shm none; struct waiter_shm *w = \&none;/; s/error = brood__lock_let_go\(lock, &depth\);.*/error = brood__lock_let_go(lock, \&depth); brood__monitor_enter(\&c->monitor, \&announced); w = claim(c); leave(c, announced);/' \
+    condition/two
+mutant condition-death-unsaid sync/lock.c 's/^( *)count_death\(l\);/\1;/; s/if \(orphan\) count_death\(l\);//' condition/two-one-dies
+mutant condition-death-said-late sync/lock.c 's/if \(orphan\) count_death\(l\);//' condition/heir
+mutant condition-keeps-word sync/condition.c '/^static void bury/,/^}/ s/while \(LOW\(seen\) == WAITER_NOTIFIED/while (0/' condition/passed-on
+mutant barrier-old-round-sleeps sync/barrier.c 's/\(os_word \*\)\(void \*\)&b->state \+ 1, ROUND\(state\)/NULL, 0/' barrier/two
+mutant barrier-clears-baton sync/barrier.c 's/if \(b->monitor.flags\[MONITOR_BATON\] && .*\{$/if (0) {/' barrier/next-round-dies
+mutant barrier-death-unsaid sync/barrier.c 's/if \(hit\) break_round\(b\);//' barrier/two-one-dies
+mutant barrier-heir-believes sync/barrier.c '/^static int enter/,/^}/ s/if \(heir\) inherit\(b\);//; s/if \(seen & OS_OWNER_DIED\) inherit\(b\);//' \
+    barrier/reset
+mutant barrier-resets-untold sync/barrier.c 's/PLACE\(round, PLACE_TOLD, MEMBER\(word\)\)/PLACE(round, PLACE_WAITS, MEMBER(word))/' \
+    barrier/reset
+
 # --- fences
 mutant rest-unfenced pool/worker.c '/^static void rest/,/^}/ s/atomic_thread_fence\(memory_order_seq_cst\);/;/' task/weak
 

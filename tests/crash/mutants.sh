@@ -98,6 +98,29 @@ mutant monitor-no-relay sync/wait.c 's/if \(ready && wake == 0\) wake = 1;//' st
 mutant semaphore-units-kept sync/semaphore.c '/^static bool repair/,/^}/ s/commit\(&entries\(s\)\[i\], 0\);//' \
     semaphore/release-own-two-asleep semaphore/repair
 
+# --- recursive locks, conditions and barriers
+mutant rlock-depth-forgotten sync/rlock.c 's/bool last = all \|\| \*depth == 1;/bool last = true;/' rlock/release-two-asleep
+mutant condition-tells-unannounced sync/condition.c '/^static bool tell/,/^}/ s/brood__os_announce\(half\)/brood__os_announce(NULL)/' \
+    condition/notify-two-wait condition/repair
+mutant condition-keeps-word sync/condition.c '/^static void bury/,/^}/ s/while \(LOW\(seen\) == WAITER_NOTIFIED/while (0/' \
+    condition/wait-notified
+mutant condition-quits-early sync/condition.c \
+    's/^( *int again = brood__lock_take_again.*)$/    if (late == 0) atomic_store(\&w->word, 0);\n\1/' condition/wait-notified
+mutant condition-death-unsaid sync/condition.c 's/deaths_of\(c->lock\) != c->told/0/' condition/notify-two-wait
+mutant condition-heir-uncounted sync/lock.c 's/if \(orphan\) count_death\(l\);//' condition/notify-two-wait
+mutant condition-end-untold sync/condition.c '/^static bool repair/,/^}/ s/tell_all\(c, MOST, WAITER_ENDED\);/;/' condition/free-two-asleep
+mutant condition-half-made sync/condition.c 's/    c->made = 0;.*$//; s/c->made &&/1 \&\&/; s/ && c->made\)/)/' condition/new
+mutant barrier-heir-believes sync/barrier.c 's/if \(heir\) inherit\(b\);//; s/if \(seen & OS_OWNER_DIED\) inherit\(b\);//' barrier/reset
+mutant barrier-death-unsaid sync/barrier.c 's/if \(hit\) break_round\(b\);//' barrier/come
+mutant barrier-clears-first sync/barrier.c \
+    '/^static bool bury/,/^}/ { s/^    if \(hit\) break_round\(b\);//; s/^    return hit;/    if (hit) break_round(b);\n    return hit;/ }' \
+    barrier/repair
+mutant barrier-clears-baton sync/barrier.c 's/if \(b->monitor.flags\[MONITOR_BATON\] && .*\{$/if (0) {/' barrier/relay
+mutant barrier-resets-untold sync/barrier.c 's/PLACE\(round, PLACE_TOLD, MEMBER\(word\)\)/PLACE(round, PLACE_WAITS, MEMBER(word))/' \
+    barrier/woken
+mutant barrier-half-made sync/barrier.c 's/^ *b->places = 0;.*$//' barrier/new
+mutant barrier-forgets-parties sync/barrier.c 's/hit \|= !orderly \|\| /hit |= /' barrier/known
+
 # --- events
 mutant event-set-unannounced sync/event.c '/^static int change/,/^}/ s/brood__os_announce\(brood__low_half\(&e->word\)\)/NULL/' \
     event/set

@@ -93,15 +93,12 @@ mutant rest-unseen pool/worker.c 's/bool something = .*$/bool something = leave(
 mutant lock-no-look sync/lock.c 's/if \(brood__sleep\(brood__low_half\(&l->word\), low, /if (brood__sleep(brood__low_half(\&l->word), *(volatile uint32_t *)brood__low_half(\&l->word), /' \
     lock/two
 
-<<<<<<< HEAD
 mutant urgent-bit-lost pool/task.c 's/if \(is_hinted\(pool, priority\)\) atomic_fetch_or\(&pool->urgent, 1u << priority\);//' \
     task/urgent-two
-=======
 mutant join-sleeps-unsaid queue/tally.c \
     '/^int brood_queue_join/,/^}/ { s/^ *if \(!done && !late\) atomic_store.*$//; s/^( *)(brood__ring_leave_get\(q, announced\);)$/\1\2\n\1if (!done \&\& !late) atomic_store(\&q->tally.bell, OS_WAITERS);/ }' \
     joinable/one
 mutant join-rings-nobody queue/tally.c '/^int brood_queue_task_done/,/^}/ s/if \(all_done\(q\)\) brood__tally_ring\(q\);//' joinable/one
->>>>>>> e758ce5 (A joinable queue counts what comes while a get is looking; growth and joining in the model, and mutants of both)
 
 # --- what a death does
 mutant join-loss-unsaid queue/queue.c 's/all &= brood__ring_bury\(at\(i\), dead\);/;/' joinable/worker-dies

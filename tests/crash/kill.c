@@ -28,7 +28,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MOST_SCENES = 256, MOST_JOBS = 64, SILENCE_MS = 30000, SHORT_SILENCE_MS = 8000 };
+enum { MOST_SCENES = 512, MOST_JOBS = 64, SILENCE_MS = 30000, SHORT_SILENCE_MS = 8000 };
 
 struct run {
     const struct scene *scene;
@@ -54,7 +54,11 @@ static void choose(char **wanted, int n)
 {
     for (const struct scene *const *table = scenes; *table; table++) {
         for (const struct scene *s = *table; s->name; s++) {
-            if (!chosen(s->name, wanted, n) || run_count == MOST_SCENES) continue;
+            if (!chosen(s->name, wanted, n)) continue;
+            if (run_count == MOST_SCENES) {
+                fprintf(stderr, "more than %d scenes: MOST_SCENES is too small\n", MOST_SCENES);
+                exit(EXIT_FAILURE);
+            }
             runs[run_count++].scene = s;
         }
     }

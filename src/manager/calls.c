@@ -15,7 +15,7 @@
 /* args is taken; *result is nil unless it answers 0. */
 static int perform(brood_proxy proxy, const char *method, brood_variant *args, brood_variant *result, int timeout)
 {
-    struct link *link;
+    struct link *link = NULL;
     struct wire_answer answer;
     void *message;
     int error = brood__enter_for(timeout);

@@ -344,14 +344,16 @@ int brood__link_get(uint64_t manager, struct link **link)
     while (l && l->manager != manager) l = l->next;
     int error = brood__manager_where(manager, &where);
     if (error == 0 && !l) { /* others wait for the lock meanwhile: they want the same, most likely */
-        error = brood__link_open(&l, &where, brood__os_deadline(GREET_MS));
-        if (error == 0) {
+        struct link *fresh = NULL;
+        error = brood__link_open(&fresh, &where, brood__os_deadline(GREET_MS));
+        l = fresh;
+        if (l) {
             l->manager = manager;
             l->next = links;
             links = l;
         }
     }
-    if (error == 0) l->users++;
+    if (error == 0 && l) l->users++;
     pthread_mutex_unlock(&links_lock);
     if (error == 0) *link = l;
     if (error == -ECONNREFUSED) error = lost();

@@ -115,7 +115,7 @@ static int listen_at(const char *text, struct os_address *bound, int *fd)
 /* A slot with these, LIVE. */
 static int publish(const struct whereabouts *where, uint64_t process, brood_manager *manager)
 {
-    uint32_t index;
+    uint32_t index = 0;
     int error = brood__slot_claim(TABLE_MANAGER, brood__self->member, NULL, &index);
     if (error < 0) return error;
     struct manager_shm *m = (struct manager_shm *)(void *)brood__slot_at(TABLE_MANAGER, index);

@@ -12,6 +12,7 @@
 
 #define SECOND ((int64_t)1000000000)
 #define LINES_A_SECOND 20
+#define DEAF_FOR ((int64_t)100000000) /* when there was nothing left for a new client, it is tried again */
 
 void brood__manager_log(struct server *s, const char *format, ...)
 {
@@ -159,9 +160,11 @@ static int loop(struct server *s)
     enum { AT_ONCE = 64 };
     struct os_ready ready[AT_ONCE];
     while (!s->stopping) {
-        int n = brood__os_poller_ready(s->poller, ready, AT_ONCE, brood__timer_next(s));
+        int64_t next = brood__timer_next(s), soon = s->now + DEAF_FOR;
+        int n = brood__os_poller_ready(s->poller, ready, AT_ONCE, s->deaf && soon < next ? soon : next);
         if (n < 0) return n;
         s->now = brood__os_now();
+        if (s->deaf && brood__os_poller_watch(s->poller, s->listener, 0, OS_READABLE) == 0) s->deaf = false;
         for (int i = 0; i < n; i++) {
             if (ready[i].tag == 0)
                 brood__client_accept(s);

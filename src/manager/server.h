@@ -233,7 +233,7 @@ struct server {
     struct setup setup;
     const unsigned char *key;
     int poller, listener;
-    bool stopping, deaf; /* deaf: no descriptors are left for new clients */
+    bool stopping, deaf; /* deaf: new clients could not be taken, and are not looked for */
     uint64_t next_id, next_client;
     struct object **table;
     size_t table_size, object_count;

@@ -286,8 +286,8 @@ void brood__client_accept(struct server *s)
         int fd;
         struct os_address peer;
         int error = brood__os_stream_accept(s->listener, &fd, &peer);
-        if (error == BROOD_EMFILE || error == BROOD_ENFILE || error == BROOD_ENOMEM) {
-            brood__manager_log(s, "no client more is taken until one leaves: %s", brood_strerror(error));
+        if (error < 0 && error != BROOD_EAGAIN) {
+            brood__manager_log(s, "a client can't be taken now: %s", brood_strerror(error));
             brood__os_poller_remove(s->poller, s->listener);
             s->deaf = true;
         }
@@ -343,6 +343,5 @@ void brood__client_bury(struct server *s)
         brood__drop(s, c->in);
         brood__drop(s, c->out);
         brood__drop(s, c);
-        if (s->deaf && brood__os_poller_watch(s->poller, s->listener, 0, OS_READABLE) == 0) s->deaf = false;
     }
 }

@@ -306,9 +306,9 @@ void brood__share_settle(struct server *s, struct share *share)
 void brood__object_gone(struct client *c)
 {
     struct server *s = c->s;
-    while (c->shares) {
-        struct share *share = c->shares;
+    for (struct share *share = c->shares, *next; share; share = next) {
         struct object *o = share->o;
+        next = share->next_of_client;
         uint64_t units = share->units, holds = share->holds;
         remove_share(s, share);
         if (units && o->type->gone && o->references) o->type->gone(s, o, c, units);

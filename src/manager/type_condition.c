@@ -15,7 +15,7 @@
 
 /* --------------------------------------------------------------------------------------------------------- conditions */
 
-enum verdict { FRESH, WAITING, NOTIFIED, LATE, PASSED, BROKEN };
+enum { FRESH, WAITING, NOTIFIED, LATE, PASSED, BROKEN };
 
 struct condition_object {
     struct object object;
@@ -82,7 +82,7 @@ static int take_back(struct request *r)
     return r->verdict == LATE ? BROOD_ETIMEDOUT : 0;
 }
 
-static void to_the_lock(struct request *r, enum verdict verdict)
+static void to_the_lock(struct request *r, int verdict)
 {
     struct object *lock = ((struct condition_object *)r->other)->lock;
     r->verdict = verdict;
@@ -220,7 +220,7 @@ static int barrier_create(struct request *r, struct object *o)
 }
 
 /* All who wait get this, but for one who has another answer. */
-static void send_off(struct server *s, struct barrier_object *b, enum verdict verdict, const struct request *but)
+static void send_off(struct server *s, struct barrier_object *b, int verdict, const struct request *but)
 {
     uint64_t number = 0;
     for (struct request *w = b->object.lines[0].first; w; w = w->next) {

@@ -87,7 +87,7 @@ static int check_key(const struct dict_object *d, struct slice key)
 static int put(struct server *s, struct dict_object *d, struct slice key, struct slice bytes)
 {
     int error = check_key(d, key);
-    struct value *value;
+    struct value *value = NULL;
     struct entry *e = find(d, key);
     if (error == 0) error = brood__value_keep(s, bytes, &value);
     if (error < 0) return error;

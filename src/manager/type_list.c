@@ -152,7 +152,7 @@ static int list_insert(struct request *r)
 {
     struct list_object *l = list_of(r);
     size_t at = 0;
-    struct value *v;
+    struct value *v = NULL;
     int error = brood__args(r, 2, 2);
     if (error == 0) error = bound_of(r, 0, 0, &at);
     if (error == 0 && !make_room(r->s, l, 1)) error = BROOD_ENOMEM;
@@ -165,7 +165,7 @@ static int list_insert(struct request *r)
 
 static int list_get(struct request *r)
 {
-    size_t at;
+    size_t at = 0;
     int error = brood__args(r, 1, 1);
     if (error == 0) error = place_of(r, 0, &at);
     if (error == 0) brood__result_value(r, list_of(r)->items[at]);
@@ -174,7 +174,7 @@ static int list_get(struct request *r)
 
 static int set_at(struct request *r, size_t at, struct slice bytes)
 {
-    struct value *v;
+    struct value *v = NULL;
     int error = brood__value_keep(r->s, bytes, &v);
     if (error < 0) return error;
     brood__value_drop(r->s, list_of(r)->items[at]);
@@ -205,7 +205,7 @@ static int value_set(struct request *r)
 
 static int list_delete(struct request *r)
 {
-    size_t at;
+    size_t at = 0;
     int error = brood__args(r, 1, 1);
     if (error == 0) error = place_of(r, 0, &at);
     if (error < 0) return error;
@@ -244,7 +244,7 @@ static int find_it(struct request *r, size_t *at)
 
 static int list_remove(struct request *r)
 {
-    size_t at;
+    size_t at = 0;
     int error = find_it(r, &at);
     if (error < 0) return error;
     brood__value_drop(r->s, list_of(r)->items[at]);
@@ -254,7 +254,7 @@ static int list_remove(struct request *r)
 
 static int list_index(struct request *r)
 {
-    size_t at;
+    size_t at = 0;
     int error = find_it(r, &at);
     if (error == 0) brood__item_put_uint(brood__result(r), at);
     return error;

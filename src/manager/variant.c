@@ -354,6 +354,7 @@ static int prepare(brood_variant *v, brood_variant_kind kind, const brood_varian
     if (error == 0 && key) error = take_in(&wanted, key);
     if (error == 0) error = take_in(&wanted, value);
     if (error == 0 && n && !room_for(&wanted, item_count(&wanted), n)) error = BROOD_ENOMEM;
+    if (error == 0 && !wanted.as.items) error = BROOD_EINVAL; /* never */
     if (error == 0) *v = wanted;
     return error;
 }

@@ -154,7 +154,7 @@ const long calls_left_out[] = {
     /* can't fail, or only by EFAULT or another lie of the caller's */
     SYS_getpid, SYS_gettid, SYS_getppid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_sched_yield,
     SYS_clock_gettime, SYS_gettimeofday, SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_rt_sigpending, SYS_prctl, SYS_lseek,
-    SYS_sysinfo, SYS_uname, SYS_getrlimit, SYS_getsockopt, SYS_getrusage,
+    SYS_sysinfo, SYS_uname, SYS_shutdown, SYS_getrlimit, SYS_getsockopt, SYS_getrusage,
     /* gives back: what was given goes whatever they answer, and nobody could do anything about it */
     SYS_close, SYS_munmap, SYS_unlink,
     /* have no return */

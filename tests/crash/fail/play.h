@@ -23,7 +23,8 @@ enum kind {
     KIND_STREAM, /* of connections and listeners: an errno, or what the other end is told of one */
     KIND_POOL,
     KIND_WORK,
-    KIND_TOKEN, /* as KIND_START, and BROOD_EAGAIN when there is no answer */
+    KIND_MANAGER, /* an errno, what the server could not do, or that it dropped this process */
+    KIND_TOKEN,   /* as KIND_START, and BROOD_EAGAIN when there is no answer */
 };
 
 /* Whether to go on.  An answer that is not of this kind, or any error when nothing fails, counts as wrong. */

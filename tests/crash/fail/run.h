@@ -71,7 +71,8 @@ struct scene {
     bool faults;   /* a task means to crash */
 };
 extern const struct scene *const scenes[]; /* a NULL name at the end of each table, a NULL at the end of all */
-extern const struct scene process_scenes[], object_scenes[], connection_scenes[], pool_scenes[], shared_scenes[];
+extern const struct scene process_scenes[], object_scenes[], connection_scenes[], pool_scenes[], shared_scenes[],
+    manager_scenes[];
 
 /* Something is not as it must be; the first of it counts. */
 void run_blame(enum verdict verdict, const char *format, ...) __attribute__((format(printf, 2, 3)));

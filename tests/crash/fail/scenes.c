@@ -2,8 +2,8 @@
 /* scenes.c - what a program does with the library, from end to end: the tables, and what bodies share; see play.h. */
 #include "play.h"
 
-const struct scene *const scenes[] = {process_scenes, object_scenes, connection_scenes,
-                                      pool_scenes,    shared_scenes, NULL};
+const struct scene *const scenes[] = {process_scenes, object_scenes, connection_scenes, pool_scenes, shared_scenes,
+                                      manager_scenes, NULL};
 
 bool may_be_lost(void)
 {

@@ -54,9 +54,12 @@ static bool is_documented(enum kind kind, int code)
         BROOD_EAUTH, BROOD_ECLOSED, BROOD_ENOMEM, BROOD_ETIMEDOUT, -ECONNRESET, -EADDRINUSE, 0};
     static const int token[] = {BROOD_EEXEC,     BROOD_ENOINIT, BROOD_ESTART, BROOD_EARENA,
                                 BROOD_ETIMEDOUT, BROOD_EAGAIN,  BROOD_EMFILE, 0};
+    static const int manager[] = {BROOD_EAUTH,  BROOD_ELOST,  BROOD_EARENA,  BROOD_ENOMEM,       BROOD_ESTALE,
+                                  BROOD_ESTART, BROOD_EEXEC,  BROOD_ENOINIT, BROOD_ETIMEDOUT,    BROOD_EMODULE,
+                                  BROOD_ETASK,  BROOD_EMFILE, -ECONNRESET,   BROOD_EUNSUPPORTED, 0};
     static const int *const codes[] = {
-        [KIND_STREAM] = stream, [KIND_INIT] = init, [KIND_START] = start, [KIND_MAKE] = make,
-        [KIND_BELL] = make,     [KIND_POOL] = pool, [KIND_WORK] = work,   [KIND_TOKEN] = token};
+        [KIND_MANAGER] = manager, [KIND_STREAM] = stream, [KIND_INIT] = init, [KIND_START] = start, [KIND_MAKE] = make,
+        [KIND_BELL] = make,       [KIND_POOL] = pool,     [KIND_WORK] = work, [KIND_TOKEN] = token};
     if (kind == KIND_NEVER) return false;
     if (kind != KIND_ERRNO && among(codes[kind], code)) return true;
     if (kind == KIND_MAKE || kind == KIND_WORK || (kind == KIND_INIT && code == -ENOSYS)) return false;

@@ -87,7 +87,7 @@ static uint64_t stream_role(void *context, unsigned index, uint64_t n)
     return p->shape.batch > 1 ? consume_batches(p, n) : consume(p, n);
 }
 
-static double brood_stream(void *context, uint64_t n)
+static double stream_by_brood(void *context, uint64_t n)
 {
     struct pass p = {.shape = *(const struct stream *)context};
     int error = brood_queue_new(&p.there, NULL);
@@ -149,16 +149,16 @@ int main(int argc, char **argv)
     struct stream small = {1, 1, 8, 1}, large = {1, 1, 1024, 1}, batch = {1, 1, 8, 16};
     struct stream small_4 = {4, 4, 8, 1}, large_4 = {4, 4, 1024, 1};
 
-    BENCH_ASK("8 B, 1 to 1", "msg/s", {"brood", brood_stream, &small, 64}, {"pipe", pipe_stream, &small, 64},
+    BENCH_ASK("8 B, 1 to 1", "msg/s", {"brood", stream_by_brood, &small, 64}, {"pipe", pipe_stream, &small, 64},
               {"boost", PEER(boost, "stream 1 1 8"), 64}, {"cpython", PEER(python, "stream 1 1 8"), 64},
               {"spinning ring", ring_stream, &small, 64});
-    BENCH_ASK("1 KiB, 1 to 1", "msg/s", {"brood", brood_stream, &large, 64}, {"pipe", pipe_stream, &large, 64},
+    BENCH_ASK("1 KiB, 1 to 1", "msg/s", {"brood", stream_by_brood, &large, 64}, {"pipe", pipe_stream, &large, 64},
               {"boost", PEER(boost, "stream 1 1 1024"), 64}, {"cpython", PEER(python, "stream 1 1 1024"), 64});
-    BENCH_ASK("8 B, 4 to 4", "msg/s", {"brood", brood_stream, &small_4, 64}, {"pipe", pipe_stream, &small_4, 64},
+    BENCH_ASK("8 B, 4 to 4", "msg/s", {"brood", stream_by_brood, &small_4, 64}, {"pipe", pipe_stream, &small_4, 64},
               {"boost", PEER(boost, "stream 4 4 8"), 64}, {"cpython", PEER(python, "stream 4 4 8"), 64});
-    BENCH_ASK("1 KiB, 4 to 4", "msg/s", {"brood", brood_stream, &large_4, 64}, {"pipe", pipe_stream, &large_4, 64},
+    BENCH_ASK("1 KiB, 4 to 4", "msg/s", {"brood", stream_by_brood, &large_4, 64}, {"pipe", pipe_stream, &large_4, 64},
               {"boost", PEER(boost, "stream 4 4 1024"), 64}, {"cpython", PEER(python, "stream 4 4 1024"), 64});
-    BENCH_ASK("8 B, 1 to 1, batches of 16", "msg/s", {"brood", brood_stream, &batch, 64},
+    BENCH_ASK("8 B, 1 to 1, batches of 16", "msg/s", {"brood", stream_by_brood, &batch, 64},
               {"pipe", pipe_stream, &batch, 64}, {"cpython", PEER(python, "batch 16"), 64});
     BENCH_ASK("round trip of 8 B", "ns", {"brood", brood_round_trip, &small, 1}, {"pipe", pipe_round_trip, &small, 1},
               {"boost", PEER(boost, "round_trip 1 1 8"), 1}, {"cpython", PEER(python, "round_trip"), 1},

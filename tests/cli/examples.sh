@@ -67,6 +67,10 @@ END
 54.4444444444444
 60
 END
+    wants 16_jobs $method cat <<'END'
+lost: 1
+sum: 832332
+END
     wants 06_preparation $method mask_preparation <<END
 {'authkey': K,
  'dir': HERE,

@@ -38,8 +38,8 @@ struct area_kept {
 };
 static struct area_kept kept[2 * TABLES + 8];
 static size_t kept_count;
-static char *ring, *end_ring, *units;
-static size_t ring_size;
+static char *ring, *end_ring, *units, *grown;
+static size_t ring_size, grown_size;
 
 static void keep(void *at, size_t size)
 {
@@ -75,6 +75,22 @@ static void furnish(void)
     require(brood_queue_put(queue, message, 40, 0) == 0 && brood_queue_put(queue, message, 600, 0) == 0);
     require(brood_queue_put_buffer(queue, buffer[0], 0) == 0 && brood_queue_fd(queue) >= 0);
 
+    /* One of every kind at once, of which the dead has taken something. */
+    brood_queue other;
+    brood_queue_options options = {.capacity = 4096, .grows_to = 1 << 14, .joinable = 1, .priorities = 2};
+    require(brood_queue_new(&other, &options) == 0);
+    for (unsigned i = 0; i < 3; i++) require(brood_queue_put_priority(other, message, 600, i % 2, 0) == 0);
+    require(brood_queue_get(other, message, sizeof message, NULL, 0) == 0);
+    struct queue_shm *o = brood__slot_find(TABLE_QUEUE, other.id);
+    grown = brood__at(o->slot.body);
+    grown_size = (size_t)brood__ring_bytes(o, o->capacity);
+    for (size_t i = grown_size - TALLY_BYTES; i < grown_size; i += 8) {
+        uint64_t entry;
+        memcpy(&entry, grown + i, sizeof entry);
+        if (entry) entry = (uint64_t)DEAD << 48 | (entry & 0xffff);
+        memcpy(grown + i, &entry, sizeof entry);
+    }
+
     struct semaphore_view {
         struct slot_shm slot;
     } *s = brood__slot_find(TABLE_SEMAPHORE, semaphore.id);
@@ -89,6 +105,7 @@ static void furnish(void)
         keep(brood__at(table->offset), (size_t)table->slot_size * SLOTS);
     }
     keep(ring, ring_size);
+    keep(grown, grown_size);
     struct queue_shm *end = (struct queue_shm *)(void *)brood__slot_at(TABLE_PIPE, HANDLE_INDEX(ends[1].id));
     end_ring = brood__at(end->slot.body);
     keep(end_ring, ring_size);
@@ -118,7 +135,12 @@ static void spoil(uint8_t what, uint8_t index, uint16_t at, uint64_t value)
     switch (what % 8) {
     case 0: write_word((char *)s, t->slot_size, at, value, false); break;
     case 1: write_word((char *)s, t->slot_size, at, value, true); break;
-    case 2: write_word(at & 1 ? ring : end_ring, ring_size, at, value, false); break;
+    case 2:
+        if (at % 3 == 2)
+            write_word(grown, grown_size, at / 3, value, false);
+        else
+            write_word(at & 1 ? ring : end_ring, ring_size, at, value, false);
+        break;
     case 3: write_word(units, PAGE_SIZE, at, value, true); break;
     case 4: atomic_store(&t->used, (uint32_t)value); break;
     case 5: /* the dead had a part in it */

@@ -62,8 +62,12 @@ static void have_all(void)
         require(brood_condition_new((brood_condition *)&ids[CONDITION], NULL) == 0);
     if (!brood__slot_find(TABLE_BARRIER, ids[BARRIER]))
         require(brood_barrier_new((brood_barrier *)&ids[BARRIER], 2, NULL) == 0);
-    if (!brood__slot_find(TABLE_QUEUE, ids[QUEUE]))
-        require(brood_queue_new((brood_queue *)&ids[QUEUE], &(brood_queue_options){.capacity = 1024}) == 0);
+    if (!brood__slot_find(TABLE_QUEUE, ids[QUEUE])) {
+        static unsigned turn; /* of each kind in turn */
+        brood_queue_options options = {.capacity = 1024, .priorities = turn & 1 ? 3 : 0, .joinable = turn & 2};
+        if (turn++ & 4) options.grows_to = 1 << 16;
+        require(brood_queue_new((brood_queue *)&ids[QUEUE], &options) == 0);
+    }
     if (!brood_buffer_data((brood_buffer){ids[BUFFER]}, &n))
         require(brood_buffer_new((brood_buffer *)&ids[BUFFER], 100, NULL) == 0);
     if (!ids[PROCESS]) ids[PROCESS] = brood_process_current().id;
@@ -130,7 +134,7 @@ static void wait_in_set(brood_waitable item, int timeout)
     require(brood_waitset_free(set) == 0);
 }
 
-enum { FUNCTIONS = 97 };
+enum { FUNCTIONS = 101 };
 
 /* Of all streams one alone is there. */
 static void stream_call(brood_stream stream, int result)
@@ -318,6 +322,10 @@ static void call(unsigned function, uint64_t id, uint8_t more)
     case 94: stream_call(stream, stream.id == lasting.id ? 0 : brood_stream_free(stream)); break;
     case 95: wait_for(handle_item(id, more), timeout); break;
     case 96: wait_in_set(handle_item(id, more), timeout); break;
+    case 97: CALL(TABLE_QUEUE, brood_queue_put_priority(queue, data, more, more % 4u, timeout)); break;
+    case 98: CALL(TABLE_QUEUE, brood_queue_task_done(queue)); break;
+    case 99: CALL(TABLE_QUEUE, brood_queue_join(queue, timeout)); break;
+    case 100: CALL(TABLE_QUEUE, brood_queue_lost(queue)); break;
     default: abort();
     }
 }

@@ -358,10 +358,55 @@ static void grow(void)
     }
 }
 
+enum { JOBS = 200, JOB_SIZE = 200 };
+
+BROOD_TASK(work_off, int, brood_queue, jobs)
+{
+    char job[JOB_SIZE];
+    int error, n = 0;
+    while ((error = brood_queue_get_exactly(jobs, job, sizeof job, BROOD_FOREVER)) == 0) {
+        if (brood_queue_task_done(jobs) < 0) return 1;
+        n++;
+    }
+    return error == BROOD_ECLOSED && n > 0 ? 0 : 2;
+}
+
+/* A queue of every kind: it grows for jobs of two priorities, which are done by another. */
+static void jobs(void)
+{
+    brood_queue q;
+    brood_process p;
+    brood_queue_options options = {.capacity = 4096, .grows_to = BROOD_UNBOUNDED, .joinable = 1, .priorities = 2};
+    if (!ok(KIND_MAKE, brood_queue_new(&q, &options))) return;
+    char job[JOB_SIZE] = {0};
+    int there_are = 0;
+    for (unsigned i = 0; i < JOBS; i++)
+        there_are += ok(KIND_MAKE, brood_queue_put_priority(q, job, sizeof job, i % 2, 0));
+    expect(brood_queue_size(q) == there_are);
+    if (ok(KIND_START, brood_process_start(&p, NULL, work_off, &q))) {
+        int result = BROOD_ETIMEDOUT;
+        for (bool more = true; more && result == BROOD_ETIMEDOUT;) {
+            more = there(p);
+            result = brood_queue_join(q, A_WHILE_MS);
+        }
+        expect(result == 0 || !run_is_strict());
+        expect(result == 0 || result == BROOD_ELOST || result == BROOD_ETIMEDOUT);
+        ok(KIND_NEVER, brood_queue_close(q));
+        end_process(p, 0);
+    }
+    ok(KIND_NEVER, brood_queue_free(q));
+}
+
 const struct scene object_scenes[] = {
-    {.name = "found", .body = found},        {.name = "queue", .body = queue},
-    {.name = "bell", .body = bell},          {.name = "wait", .body = wait_for_any},
-    {.name = "sync", .body = sync_objects},  {.name = "deadlock", .body = deadlock},
-    {.name = "pipe", .body = ends_of_pipes}, {.name = "token", .body = tokens},
-    {.name = "grow", .body = grow},          {.name = NULL},
+    {.name = "found", .body = found},
+    {.name = "queue", .body = queue},
+    {.name = "bell", .body = bell},
+    {.name = "wait", .body = wait_for_any},
+    {.name = "sync", .body = sync_objects},
+    {.name = "deadlock", .body = deadlock},
+    {.name = "pipe", .body = ends_of_pipes},
+    {.name = "token", .body = tokens},
+    {.name = "grow", .body = grow},
+    {.name = "jobs", .body = jobs},
+    {.name = NULL},
 };

@@ -103,6 +103,9 @@ BROOD_API int brood_process_join(brood_process process, int timeout, int *exit_c
 BROOD_API int brood_process_terminate(brood_process process);
 BROOD_API int brood_process_kill(brood_process process);
 
+/* Send any signal, from 1 to SIGRTMAX, likewise; SIGINT is Python's interrupt.  BROOD_EINVAL. */
+BROOD_API int brood_process_signal(brood_process process, int signal);
+
 /* The exit code, or BROOD_EXIT_RUNNING, BROOD_EXIT_UNKNOWN; BROOD_ESTALE. */
 BROOD_API int brood_process_exit_code(brood_process process);
 

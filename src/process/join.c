@@ -223,6 +223,14 @@ int brood_process_kill(brood_process process)
     return send_signal(process, SIGKILL);
 }
 
+int brood_process_signal(brood_process process, int signal)
+{
+    int error = brood__enter();
+    if (error < 0) return error;
+    if (signal < 1 || signal > SIGRTMAX) return brood__fail_numbers(BROOD_EINVAL, "no signal is %lld", signal, 0);
+    return send_signal(process, signal);
+}
+
 int brood_process_free(brood_process process)
 {
     struct member_shm *m;

@@ -224,6 +224,7 @@ static void call(unsigned function, uint64_t id, uint8_t more)
         break;
     case 36:
         if (!brood__member_find(id)) wants(TABLE_MEMBER, id, brood_process_kill(process));
+        if (!brood__member_find(id)) wants(TABLE_MEMBER, id, brood_process_signal(process, more % 70));
         break;
     case 37: x = brood_process_exit_code(process); break; /* which may be below 0 */
     case 38: CALL(TABLE_MEMBER, brood_process_is_alive(process)); break;

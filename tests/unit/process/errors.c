@@ -344,6 +344,7 @@ START_TEST(there_is_no_family)
     ck_assert_int_eq(brood_process_join(process, 0, NULL), BROOD_ENOTMEMBER);
     ck_assert_int_eq(brood_process_kill(process), BROOD_ENOTMEMBER);
     ck_assert_int_eq(brood_process_terminate(process), BROOD_ENOTMEMBER);
+    ck_assert_int_eq(brood_process_signal(process, SIGUSR1), BROOD_ENOTMEMBER);
     ck_assert_int_eq(brood_process_free(process), BROOD_ENOTMEMBER);
     ck_assert_int_eq(brood_process_is_alive(process), BROOD_ENOTMEMBER);
     ck_assert_int_eq(brood_process_exit_code(process), BROOD_ENOTMEMBER);

@@ -153,6 +153,22 @@ START_TEST(is_alive_until_it_ends)
 }
 END_TEST
 
+START_TEST(is_sent_a_signal)
+{
+    brood_event go;
+    brood_process process;
+    OK(brood_event_new(&go));
+    OK(brood_process_start(&process, BY(_i), wait_for, (&(wait_for_args){go, 4})));
+    ck_assert_int_eq(brood_process_signal(process, 0), BROOD_EINVAL);
+    ck_assert_int_eq(brood_process_signal(process, -1), BROOD_EINVAL);
+    ck_assert_int_eq(brood_process_signal(process, SIGRTMAX + 1), BROOD_EINVAL);
+    OK(brood_process_signal(process, SIGWINCH)); /* of which it takes no notice */
+    OK(brood_process_signal(process, SIGUSR1));
+    ck_assert_int_eq(scene_end(process), -SIGUSR1);
+    OK(brood_event_free(go));
+}
+END_TEST
+
 START_TEST(is_not_alive_after_any_signal)
 {
     for (int number = 1; number <= SIGRTMAX; number++) {
@@ -175,6 +191,7 @@ static void assert_stale(brood_process process)
     ck_assert_int_eq(brood_process_join(process, BROOD_FOREVER, &code), BROOD_ESTALE);
     ck_assert_int_eq(brood_process_terminate(process), BROOD_ESTALE);
     ck_assert_int_eq(brood_process_kill(process), BROOD_ESTALE);
+    ck_assert_int_eq(brood_process_signal(process, SIGUSR1), BROOD_ESTALE);
     ck_assert_int_eq(brood_process_exit_code(process), BROOD_ESTALE);
     ck_assert_int_eq(brood_process_is_alive(process), BROOD_ESTALE);
     ck_assert_int_eq(brood_process_pid(process), BROOD_ESTALE);
@@ -678,6 +695,7 @@ static Suite *start_suite(void)
     scene_each_method(codes, takes_any_argument);
     TCase *handle = brood_test_case(suite, "handle");
     scene_each_method(handle, is_alive_until_it_ends);
+    scene_each_method(handle, is_sent_a_signal);
     tcase_add_test(handle, is_not_alive_after_any_signal);
     scene_each_method(handle, is_stale_once_freed);
     scene_each_method(handle, is_terminated_and_killed);

@@ -339,6 +339,52 @@ START_TEST(no_end_goes_into_itself)
 }
 END_TEST
 
+/* Two threads of one process would each move the same ends, wherever: one of them does. */
+enum { ROUNDS = 2000 };
+struct mover {
+    brood_queue queue;
+    brood_pipe_end (*ends)[2];
+    _Atomic int *turn;
+    int moved[ROUNDS];
+};
+
+static void *move_all(void *arg)
+{
+    struct mover *m = arg;
+    for (int i = 0; i < ROUNDS; i++) {
+        atomic_fetch_add(m->turn, 1);
+        while (atomic_load(m->turn) < 2 * i + 2) continue; /* both are at it now */
+        m->moved[i] = brood_queue_put_moving(m->queue, &i, sizeof i, &m->ends[i % 8][1].id, 1, BROOD_FOREVER);
+        if (m->moved[i] == 0 && brood_queue_get_value(m->queue, &(int){0}, BROOD_FOREVER) < 0) m->moved[i] = 1;
+    }
+    return NULL;
+}
+
+START_TEST(of_two_threads_one_moves_it)
+{
+    static struct mover movers[2];
+    brood_pipe_end some[8][2];
+    _Atomic int turn = 0;
+    pthread_t threads[2];
+    for (int i = 0; i < 8; i++) new_pipe(some[i]);
+    for (int t = 0; t < 2; t++) {
+        movers[t] = (struct mover){.ends = some, .turn = &turn};
+        brood_test_ok(brood_queue_new(&movers[t].queue, NULL));
+        ck_assert_int_eq(pthread_create(&threads[t], NULL, move_all, &movers[t]), 0);
+    }
+    for (int t = 0; t < 2; t++) pthread_join(threads[t], NULL);
+    for (int i = 0; i < ROUNDS; i++)
+        for (int t = 0; t < 2; t++) {
+            ck_assert(movers[t].moved[i] == 0 || movers[t].moved[i] == BROOD_EPERM);
+            ck_assert(movers[t].moved[i] == 0 || movers[!t].moved[i] == 0);
+        }
+    for (int i = 0; i < 8; i++) {
+        brood_test_ok(brood_pipe_close(some[i][1]));
+        comes_to_its_end(some[i][0]);
+    }
+}
+END_TEST
+
 enum { CHAIN = 2000 };
 
 /* Each in a message to the one before; who closes the first ends them all, on no deeper a stack. */
@@ -442,6 +488,7 @@ static Suite *ends_suite(void)
     tcase_add_test(moved, several_things_in_one_message);
     tcase_add_test(moved, a_put_that_fails_moves_nothing);
     tcase_add_test(moved, no_end_goes_into_itself);
+    tcase_add_test(moved, of_two_threads_one_moves_it);
     tcase_add_test(moved, a_long_chain_is_dropped);
     tcase_add_test(moved, a_chain_dies_with_its_holder);
     TCase *pools = brood_test_case(suite, "pools");

@@ -43,11 +43,11 @@ int main(int argc, char **argv)
     start_method_argument(argc, argv);
     client clients[CLIENTS] = {{1, "open sesame", ""}, {2, "open barley", ""}, {3, "open sesame", ""}};
     brood_connection_options options = {.authkey = clients[0].key, .authkey_size = sizeof clients[0].key};
-    brood_process children[CLIENTS];
-    brood_listener listener;
+    brood_process children[CLIENTS] = {{0}};
+    brood_listener listener = {0};
     int error = brood_listener_new(&listener, NULL, &options);
     for (int i = 0; i < CLIENTS && error == 0; i++) {
-        brood_connection caller;
+        brood_connection caller = {0};
         error = brood_listener_address(listener, clients[i].address, sizeof clients[i].address);
         if (error == 0) error = brood_process_start(&children[i], NULL, ask, &clients[i]);
         if (error < 0) break;

@@ -137,7 +137,7 @@ static int read_to(struct connection *c, char *data, int timeout, int64_t deadli
         if (more < 0) result = (int)more;
         if (more > 0) got += (size_t)more;
     }
-    if (result == 0 || got == 0 || c->in_error < 0) return result;
+    if (result == 0 || !data || got == 0 || c->in_error < 0) return result;
     if (brood__frame_reader_reserve(&c->in) < 0)
         return c->in_error = BROOD_ENOMEM; /* only after an error of the system's */
     memcpy(c->in.body, data, got);
@@ -154,7 +154,7 @@ static int receive_message(struct connection *c, void *data, size_t capacity, si
         result = read_to(c, data, timeout, deadline);
     } else {
         result = read_rest(c, timeout, deadline);
-        if (result == 0) memcpy(data, c->in.body, *size);
+        if (result == 0 && data) memcpy(data, c->in.body, *size);
     }
     if (result == 0) brood__frame_reader_next(&c->in);
     return result;

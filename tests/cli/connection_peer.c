@@ -68,22 +68,27 @@ static int listen_at(const char *address, const brood_connection_options *option
 }
 
 /* The same comes back, here by parts, as it does where one has a loop of one's own. */
-static int ask(brood_connection c, const char *message, size_t size)
+static int hear(brood_connection c, const char *message, size_t size, char *answer)
 {
-    char *answer = malloc(size + 1);
     size_t got = size + 1;
     int error;
-    if (!answer) return 1;
-    while ((error = brood_connection_send(c, message, size, 1)) == BROOD_ETIMEDOUT) continue;
-    if (error < 0) return tell("send", error);
     do {
         TRY(brood_connection_poll(c, PATIENCE));
         error = brood_connection_recv(c, answer, size, &got, 0);
     } while (error == BROOD_EAGAIN);
     if (error < 0) return tell("recv", error);
-    bool same = got == size && memcmp(answer, message, size) == 0;
+    return got != size || memcmp(answer, message, size) != 0;
+}
+
+static int ask(brood_connection c, const char *message, size_t size)
+{
+    int error;
+    while ((error = brood_connection_send(c, message, size, 1)) == BROOD_ETIMEDOUT) continue;
+    if (error < 0) return tell("send", error);
+    char *answer = malloc(size + 1);
+    int result = answer ? hear(c, message, size, answer) : 1;
     free(answer);
-    return !same;
+    return result;
 }
 
 static int hand_over(brood_connection c)

@@ -123,7 +123,7 @@ END_TEST
 static void shake(const struct auth_key *listeners, const struct auth_key *clients, int *at_listener, int *at_client)
 {
     struct auth listener, client;
-    struct auth_frame frame, answer;
+    struct auth_frame frame, answer = {.size = 0};
     ck_assert_int_eq(brood__auth_begin(&client, AUTH_CLIENT, &frame), 0);
     ck_assert_uint_eq(frame.size, 0);
     ck_assert_int_eq(brood__auth_begin(&listener, AUTH_LISTENER, &frame), 0);

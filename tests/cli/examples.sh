@@ -119,6 +119,12 @@ END
 54.4444444444444
 60
 END
+    wants 19_barrier $method cat <<'END'
+round 0: 4 + 4 + 4 + 4 = 16
+round 1: 8 + 8 + 8 + 8 = 32
+round 2: 16 + 16 + 16 + 16 = 64
+3 of 4 learned that one has died
+END
     wants 13_deadlock $method mask_all <<'END'
 first (pid P) holds lock 1:0 and waits for lock 2:0, held by other (pid P), who waits for lock 1:0
 the other ends with 0

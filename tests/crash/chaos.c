@@ -7,7 +7,8 @@
  * one of them.  What must hold:
  *   - each task answers once, with its result or as lost, and is run at most once;
  *   - what a producer put is got once, in order, without a gap; what a dead consumer had taken is all that is lost;
- *   - the units of the semaphore come back; a lock's heir is told;
+ *   - the units of the semaphore come back; a lock's heir is told; who waits at a condition for a token gets one, for
+ *     the first member gives one whenever it looks; who waits at a barrier goes on, or it breaks;
  *   - an errand is answered on the end that came with it, or that ends with the mate who had it; a token likewise;
  *   - what is added to a value is there once; an element of a list is whole; no name is left of a segment;
  *   - nothing stands still for long;
@@ -46,6 +47,8 @@ struct stage {
     _Atomic uint64_t guarded[2]; /* equal, but while the lock is held */
     _Atomic uint64_t rounds[MATES];
     _Atomic uint64_t heirs, added;
+    _Atomic uint32_t tokens; /* under the lock of the condition */
+    _Atomic uint64_t waited, paired, broken;
     _Atomic uint8_t runs[MOST_TASKS]; /* how often a task was begun */
 };
 struct company {
@@ -56,6 +59,8 @@ struct company {
     brood_buffer stage;
     brood_value added;
     brood_shareable_list list;
+    brood_condition given;
+    brood_barrier pairs;
 };
 
 struct errand {
@@ -142,6 +147,48 @@ static void use_lock(const struct company *c, struct stage *stage, uint64_t *sta
     if (brood_lock_release(c->lock) < 0) _exit(91);
 }
 
+static bool is_given(void *stage)
+{
+    struct stage *s = stage;
+    return atomic_load(&s->tokens) > 0 || atomic_load(&s->stop);
+}
+
+static void use_condition(const struct company *c, struct stage *stage, uint64_t *state)
+{
+    unsigned depth = 1 + next_random(state) % 2;
+    for (unsigned i = 0; i < depth; i++) {
+        int got = brood_condition_acquire(c->given, BROOD_FOREVER);
+        if (got < 0 && got != BROOD_EOWNERDEAD) _exit(101);
+    }
+    int got = BROOD_EOWNERDEAD;
+    while (got == BROOD_EOWNERDEAD) got = brood_condition_wait_for(c->given, is_given, stage, BROOD_FOREVER);
+    if (got < 0) _exit(102);
+    uint32_t tokens = atomic_load(&stage->tokens);
+    if (tokens > 0) atomic_store(&stage->tokens, tokens - 1);
+    atomic_fetch_add(&stage->waited, 1u);
+    for (unsigned i = 0; i < depth; i++)
+        if (brood_condition_release(c->given) < 0) _exit(103);
+}
+
+static void use_barrier(const struct company *c, struct stage *stage)
+{
+    int got = brood_barrier_wait(c->pairs, 20);
+    if (got >= 2 || (got < 0 && got != BROOD_ETIMEDOUT && got != BROOD_EBROKEN)) _exit(104);
+    atomic_fetch_add(got < 0 ? &stage->broken : &stage->paired, 1u);
+    if (got < 0 && brood_barrier_reset(c->pairs) < 0) _exit(105);
+}
+
+/* By the first member, when it looks: one more for whoever waits; at the end, all go on. */
+static void give(const struct company *c, struct stage *stage)
+{
+    int got = brood_condition_acquire(c->given, 0);
+    if (got == BROOD_EAGAIN) return;
+    if (atomic_load(&stage->tokens) < 4) atomic_fetch_add(&stage->tokens, 1u);
+    int told = atomic_load(&stage->stop) ? brood_condition_notify_all(c->given) : brood_condition_notify(c->given, 1);
+    if ((got < 0 && got != BROOD_EOWNERDEAD) || told < 0 || brood_condition_release(c->given) < 0)
+        fail("giving: %s, %s", brood_error_name(got), brood_error_name(told));
+}
+
 /* A segment under the mate's own name, which its predecessor may have left, or the supervisor may be removing. */
 static void use_name(uint32_t index)
 {
@@ -203,9 +250,13 @@ BROOD_TASK(mate, int, struct company, c, uint32_t, index, uint32_t, life, brood_
     struct word word = {.mate = index, .life = life};
     while (!atomic_load(&stage->stop)) {
         struct word order;
-        switch (next_random(&state) % 6) {
+        switch (next_random(&state) % 8) {
         case 0: use_lock(&c, stage, &state); break;
         case 4: share(&c, stage, index, &state); break;
+        case 6: use_condition(&c, stage, &state); break;
+        case 7:
+            if (next_random(&state) % 4 == 0) use_barrier(&c, stage);
+            break;
         case 5: {
             int code = run_errand(errands);
             if (code) return code;
@@ -472,6 +523,7 @@ static void turn(bool again)
     atomic_store(&victims->pid[MATES + WORKERS], again ? atomic_load(&brood__arena()->supervisor.pid) : 0);
     listen();
     for (uint32_t i = 0; i < MATES; i++) look_after(i, again);
+    give(&company, stage);
     for (unsigned i = 0; i < WINDOW; i++)
         if ((!open_tasks[i] || take_answer(i)) && again) give_task(i);
     static unsigned turns;
@@ -629,7 +681,8 @@ int main(int argc, char **argv)
         brood_pool_new(&company.pool, &pool_options) < 0 || brood_queue_new(&company.reports, NULL) < 0 ||
         brood_queue_new(&company.orders, &queue_options) < 0 || brood_semaphore_new(&company.units, 2, NULL) < 0 ||
         brood_lock_new(&company.lock) < 0 || brood_value_new(&company.added, int64_t, 0) < 0 ||
-        brood_shareable_list_new(&company.list, &first_text, 1, NULL) < 0) {
+        brood_shareable_list_new(&company.list, &first_text, 1, NULL) < 0 ||
+        brood_condition_new(&company.given, NULL) < 0 || brood_barrier_new(&company.pairs, 2, NULL) < 0) {
         printf("chaos: can't begin: %s\n", brood_error_detail());
         return 1;
     }
@@ -649,11 +702,13 @@ int main(int argc, char **argv)
              second.supervisors);
 
     printf("chaos: %u kills (%u supervisors), %llu tasks done, %llu lost, %llu maps, %llu items lost, %llu reports, "
-           "%llu heirs of the lock, %llu errands done, %llu lost\n",
+           "%llu heirs of the lock, %llu errands done, %llu lost, %llu waits, %llu met, %llu times in vain\n",
            atomic_load(&victims->kills), atomic_load(&victims->supervisors), (unsigned long long)tasks_done,
            (unsigned long long)tasks_lost, (unsigned long long)maps, (unsigned long long)items_lost,
            (unsigned long long)reports_got, (unsigned long long)atomic_load(&stage->heirs),
-           (unsigned long long)errands_done, (unsigned long long)errands_lost);
+           (unsigned long long)errands_done, (unsigned long long)errands_lost,
+           (unsigned long long)atomic_load(&stage->waited), (unsigned long long)atomic_load(&stage->paired),
+           (unsigned long long)atomic_load(&stage->broken));
     int64_t start = now_ms();
     uint64_t key = brood__arena()->key;
     int error = brood_pool_free(company.pool);

@@ -339,6 +339,53 @@ static void tokens(void)
     close(ends[0]);
 }
 
+BROOD_TASK(answer, int, brood_condition, c, brood_barrier, b)
+{
+    OWN((brood__os_nap(MOMENT_NS), 0));
+    if (brood_condition_acquire(c, BROOD_FOREVER) < 0) return 1;
+    if (brood_condition_notify_all(c) < 0) return 2;
+    if (brood_condition_release(c) < 0) return 3;
+    int index = brood_barrier_wait(b, A_WHILE_MS);
+    return index >= 0 || index == BROOD_ETIMEDOUT || index == BROOD_EBROKEN ? 0 : 4;
+}
+
+/* It waits for the other's word, with an rlock held twice, and then beside it. */
+static void rendezvous(answer_args a)
+{
+    brood_process p;
+    for (int i = 0; i < 2; i++) ok(KIND_NEVER, brood_condition_acquire(a.c, BROOD_FOREVER));
+    bool started = ok(KIND_START, brood_process_start(&p, NULL, answer, &a));
+    int told = started ? BROOD_ETIMEDOUT : 0;
+    while (told == BROOD_ETIMEDOUT) {
+        bool more = there(p);
+        told = brood_condition_wait(a.c, A_WHILE_MS);
+        if (!more) break;
+    }
+    expect(told == 0 || !run_is_strict());
+    if (told < 0 && told != BROOD_ETIMEDOUT && !(told == BROOD_EOWNERDEAD && may_be_lost())) ok(KIND_NEVER, told);
+    for (int i = 0; i < 2; i++) ok(KIND_NEVER, brood_condition_release(a.c));
+    if (!started) return;
+    int index = brood_barrier_wait(a.b, A_WHILE_MS);
+    expect(index >= 0 || !run_is_strict());
+    if (index < 0 && index != BROOD_ETIMEDOUT && index != BROOD_EBROKEN) ok(KIND_NEVER, index);
+    end_process(p, 0);
+}
+
+static void meeting(void)
+{
+    answer_args a;
+    brood_rlock lock;
+    if (!ok(KIND_MAKE, brood_rlock_new(&lock))) return;
+    if (ok(KIND_MAKE, brood_condition_new(&a.c, &(brood_condition_options){.rlock = lock}))) {
+        if (ok(KIND_MAKE, brood_barrier_new(&a.b, 2, NULL))) {
+            rendezvous(a);
+            ok(KIND_NEVER, brood_barrier_free(a.b));
+        }
+        ok(KIND_NEVER, brood_condition_free(a.c));
+    }
+    ok(KIND_NEVER, brood_rlock_free(lock));
+}
+
 enum { BUFFERS = 10, BUFFER_SIZE = 700 * 1000 };
 
 static void grow(void)
@@ -398,15 +445,10 @@ static void jobs(void)
 }
 
 const struct scene object_scenes[] = {
-    {.name = "found", .body = found},
-    {.name = "queue", .body = queue},
-    {.name = "bell", .body = bell},
-    {.name = "wait", .body = wait_for_any},
-    {.name = "sync", .body = sync_objects},
-    {.name = "deadlock", .body = deadlock},
-    {.name = "pipe", .body = ends_of_pipes},
-    {.name = "token", .body = tokens},
-    {.name = "grow", .body = grow},
-    {.name = "jobs", .body = jobs},
-    {.name = NULL},
+    {.name = "found", .body = found},       {.name = "queue", .body = queue},
+    {.name = "bell", .body = bell},         {.name = "wait", .body = wait_for_any},
+    {.name = "sync", .body = sync_objects}, {.name = "meeting", .body = meeting},
+    {.name = "deadlock", .body = deadlock}, {.name = "pipe", .body = ends_of_pipes},
+    {.name = "token", .body = tokens},      {.name = "grow", .body = grow},
+    {.name = "jobs", .body = jobs},         {.name = NULL},
 };

@@ -5,7 +5,8 @@
  * Four workers of a pool and four other processes ("mates") use the pool, queues, a semaphore and a lock.  A stranger,
  * which is no member, sends SIGKILL to any of them but the first member, about ten times a second; the supervisor is
  * one of them.  What must hold:
- *   - each task answers once, with its result or as lost, and is run at most once;
+ *   - each task answers once, with its result or as lost, and is run at most once; so does each item of a stream, and
+ *     each task that waits for another of its own pool;
  *   - what a producer put is got once, in order, without a gap; what a dead consumer had taken is all that is lost;
  *   - the units of the semaphore come back; a lock's heir is told; who waits at a condition for a token gets one, for
  *     the first member gives one whenever it looks; who waits at a barrier goes on, or it breaks;
@@ -130,6 +131,15 @@ BROOD_TASK(cube, uint64_t, uint64_t, number)
 {
     if (number % 50 == 0) brood__os_nap(200 * 1000);
     return number * number * number;
+}
+
+/* By a task of the same pool, for which another worker has to be found. */
+BROOD_TASK(cube_by, uint64_t, brood_pool, pool, uint64_t, number)
+{
+    uint64_t result = 0;
+    int error = brood_pool_apply(pool, cube, &number, &result);
+    if (error < 0) brood_fail(error, "%s", brood_error_name(error));
+    return result;
 }
 
 static void use_lock(const struct company *c, struct stage *stage, uint64_t *state)
@@ -515,6 +525,67 @@ static void run_map(void)
     last_progress = now_ms();
 }
 
+/* Each item is answered once: with its result, as lost, or as failed because the one that it waited for is. */
+static void check_item(const char *what, uint64_t item, uint64_t items, char *seen, int answer, uint64_t result,
+                       uint64_t number)
+{
+    if (item >= items || seen[item]++) {
+        fail("%s: item %llu comes twice", what, (unsigned long long)item);
+    } else if (answer == BROOD_ELOST) {
+        items_lost++;
+    } else if (answer != 1 || result != number * number * number) {
+        fail("%s: item %llu: %s (%s)", what, (unsigned long long)item, brood_error_name(answer), brood_error_detail());
+    }
+}
+
+static void run_stream(bool unordered)
+{
+    static uint64_t in[MAP_ITEMS];
+    char seen[MAP_ITEMS] = {0};
+    uint64_t result = 0, n = 0;
+    brood_stream stream;
+    brood_outcome outcome;
+    for (uint64_t i = 0; i < MAP_ITEMS; i++) in[i] = i + maps;
+    int answer = brood_pool_imap_array_with(company.pool, &stream, cube, in, MAP_ITEMS, .unordered = unordered,
+                                            .chunk = 16, .window_items = 200);
+    if (answer < 0) fail("no stream: %s", brood_error_name(answer));
+    while (answer >= 0 && (answer = brood_stream_next(stream, &result, BROOD_FOREVER, &outcome)) != 0) {
+        if (answer < 0 && outcome.code == 0) break;
+        if (!unordered && outcome.id != n) fail("a stream is out of order");
+        check_item("stream", outcome.id, MAP_ITEMS, seen, answer, result, in[outcome.id % MAP_ITEMS]);
+        n++;
+        answer = 1;
+    }
+    if (answer != 0 || n != MAP_ITEMS)
+        fail("a stream ends after %llu: %s", (unsigned long long)n, brood_error_name(answer));
+    if (brood_stream_free(stream) < 0) fail("a stream can't be freed");
+    last_progress = now_ms();
+}
+
+static void run_nested(void)
+{
+    enum { NESTED = 12 };
+    cube_by_args in[NESTED];
+    char seen[NESTED] = {0};
+    uint64_t result = 0, n = 0;
+    brood_stream stream;
+    brood_outcome outcome;
+    for (uint64_t i = 0; i < NESTED; i++) in[i] = (cube_by_args){company.pool, i};
+    int answer = brood_pool_imap_array_with(company.pool, &stream, cube_by, in, NESTED, .unordered = true);
+    if (answer < 0) fail("no stream: %s", brood_error_name(answer));
+    while (answer >= 0 && (answer = brood_stream_next(stream, &result, BROOD_FOREVER, &outcome)) != 0) {
+        if (answer < 0 && outcome.code == 0) break;
+        if (answer == BROOD_EFAILED && outcome.fail == BROOD_ELOST) answer = BROOD_ELOST;
+        check_item("nested", outcome.id, NESTED, seen, answer, result, outcome.id);
+        n++;
+        answer = 1;
+    }
+    if (answer != 0 || n != NESTED)
+        fail("a stream of waiting tasks ends after %llu: %s", (unsigned long long)n, brood_error_name(answer));
+    if (brood_stream_free(stream) < 0) fail("a stream can't be freed");
+    last_progress = now_ms();
+}
+
 static void turn(bool again)
 {
     brood_worker workers[WORKERS];
@@ -528,6 +599,8 @@ static void turn(bool again)
         if ((!open_tasks[i] || take_answer(i)) && again) give_task(i);
     static unsigned turns;
     if (again && ++turns % 64 == 0) run_map();
+    if (maps % 3 == 0) run_stream(maps % 2 == 0);
+    if (maps % 5 == 0) run_nested();
     while (again && orders_put < next_task) {
         struct word order = {.number = orders_put};
         if (brood_queue_put_value(company.orders, &order, 0) < 0) break;

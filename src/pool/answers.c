@@ -7,9 +7,9 @@
 #include "sync/bell.h"
 
 /* Something, or that there will be nothing. */
-static int look_at(struct pool_shm *pool, uint64_t pool_id, answers_look_fn *look, void *of)
+static int look_at(struct pool_shm *pool, uint64_t pool_id, answers_look_fn *look, void *of, bool thorough)
 {
-    int result = look(of);
+    int result = look(of, thorough);
     if (result != 0) return result;
     if (!brood__slot_is(&pool->slot, pool_id)) return brood__slot_gone(TABLE_POOL, pool_id);
     int broken = atomic_load(&pool->broken);
@@ -23,7 +23,7 @@ static int wait_for(struct pool_shm *pool, uint64_t pool_id, answers_look_fn *lo
     bool late = timeout == 0;
     int result;
     for (unsigned n = 0;;) {
-        result = look_at(pool, pool_id, look, of);
+        result = look_at(pool, pool_id, look, of, n == 0 || late);
         if (result != 0 || late) break;
         if (n < SPIN_BEFORE_SLEEP) {
             brood__relax(n++);
@@ -32,7 +32,7 @@ static int wait_for(struct pool_shm *pool, uint64_t pool_id, answers_look_fn *lo
         atomic_exchange(&pool->answers, OS_WAITERS);
         /* Armed before the look, whose loads are but acquire: pairs with the fence in brood__pool_answer. */
         atomic_thread_fence(memory_order_seq_cst);
-        result = look_at(pool, pool_id, look, of);
+        result = look_at(pool, pool_id, look, of, true);
         if (result == 0) result = brood__nest_wait(&nest, pool_id, WAITS_ELSEWHERE);
         if (result != 0) break;
         late = brood__sleep(&pool->answers, OS_WAITERS, deadline, pool_id) < 0;

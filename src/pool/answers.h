@@ -11,8 +11,12 @@
 
 #include "pool/pool.h"
 
-/* 0: nothing has come yet; else there is something, or a code says why there never will be. */
-typedef int answers_look_fn(void *of);
+/*
+ * 0: nothing has come yet; else there is something, or a code says why there never will be.  thorough: at everything;
+ * else, between two such looks, a quick one at what is likely to come first will do.
+ */
+typedef int answers_look_fn(void *of, bool thorough);
+#define ANSWERS_QUICK 32 /* things to look at in a quick look */
 
 /*
  * Until `look` answers something else than 0: that.  BROOD_EAGAIN, BROOD_ETIMEDOUT, BROOD_ESTALE, or why the pool's

@@ -11,6 +11,7 @@
 #include "pool/own.h"
 #include "pool/task.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 struct callback {
@@ -97,13 +98,18 @@ static int is_due(const struct callback *c)
     return c->call_map ? brood__map_answered(c->map) : brood__task_answered(c->future);
 }
 
-/* The next one of this pool that is due; *some: whether there are any. */
-static struct callback *next_due(uint64_t pool_id, bool *some)
+/* The next one of this pool that is due, of the first `most`; *some: whether there may be any. */
+static struct callback *next_due(uint64_t pool_id, unsigned most, bool *some)
 {
     struct callback *due = NULL;
+    unsigned n = 0;
     *some = false;
     lock();
-    for (struct callback **place = &first; *place && !due;) {
+    for (struct callback **place = &first; *place && !due; n++) {
+        if (n == most) {
+            *some = true;
+            break;
+        }
         int now = pool_of(*place) == pool_id ? is_due(*place) : 0;
         if (now == BROOD_ESTALE) {
             free(take(place));
@@ -134,11 +140,11 @@ struct look {
     uint64_t pool;
     struct callback *due;
 };
-static int look(void *of)
+static int look(void *of, bool thorough)
 {
     struct look *l = of;
     bool some;
-    l->due = next_due(l->pool, &some);
+    l->due = next_due(l->pool, thorough ? UINT_MAX : ANSWERS_QUICK, &some);
     return l->due || !some;
 }
 
@@ -156,7 +162,7 @@ int brood_pool_dispatch(brood_pool pool, int timeout)
     for (int most = 4096; l.due; n++) {
         call(l.due);
         if (!brood__is_member()) return n + 1; /* it was the end of the family */
-        l.due = n + 1 < most ? next_due(pool.id, &some) : NULL;
+        l.due = n + 1 < most ? next_due(pool.id, UINT_MAX, &some) : NULL;
     }
     return n;
 }

@@ -85,6 +85,19 @@ static bool window_is_full(const struct stream *s)
     return s->open_items >= s->wishes.window_items || s->open_bytes >= s->wishes.window_bytes;
 }
 
+/*
+ * Whether the next entry can go.  Chunks wait until there is room for a whole one, as large as the window lets any be:
+ * else, once it has been full, each would be of the one item for which there is room again.
+ */
+static bool is_room(const struct stream *s)
+{
+    size_t most = s->wishes.chunk, bytes = s->task->arg_size + s->task->result_size;
+    if (most == 1 || s->open_items == 0) return !window_is_full(s);
+    if (most > s->wishes.window_items) most = s->wishes.window_items;
+    if (bytes && most > s->wishes.window_bytes / bytes) most = s->wishes.window_bytes / bytes;
+    return s->open_items + most <= s->wishes.window_items && s->open_bytes + most * bytes <= s->wishes.window_bytes;
+}
+
 /* The next items, as many as go together: an entry that is UNSENT; false: there are none. */
 static bool take(struct stream *s)
 {
@@ -122,7 +135,7 @@ void brood__flow_feed(struct stream *s)
     for (size_t i = 0; i < s->count; i++)
         if (entry_at(s, i)->state == ENTRY_UNSENT && !send_entry(s, entry_at(s, i))) return;
     s->dry = false;
-    while (!s->ended && !s->dry && !window_is_full(s) && take(s))
+    while (!s->ended && !s->dry && is_room(s) && take(s))
         if (!send_entry(s, entry_at(s, s->count - 1))) return;
 }
 
@@ -250,11 +263,11 @@ static int give(struct stream *s, size_t place, void *result, size_t size, brood
 }
 
 /* Unordered: an entry that has an answer; or why there will be none. */
-static int look(void *of)
+static int look(void *of, bool thorough)
 {
     struct stream *s = of;
-    bool some = false;
-    for (size_t i = 0; i < s->count; i++) {
+    bool some = !thorough;
+    for (size_t i = 0; i < s->count && (thorough || i < ANSWERS_QUICK); i++) {
         struct entry *e = entry_at(s, i);
         int answered = e->state == ENTRY_SENT ? brood__task_answered(e->future) : e->state == ENTRY_REFUSED;
         if (answered < 0) return answered;
@@ -273,7 +286,7 @@ static int choose(struct stream *s, int timeout, size_t *place)
     *place = 0;
     int error = 0;
     if (s->wishes.unordered) {
-        if (!s->current) error = look(s); /* what is refused needs no pool */
+        if (!s->current) error = look(s, true); /* what is refused needs no pool */
         if (error == 0 && !s->current) error = brood__answers_wait(s->pool.id, look, s, timeout, &s->asked);
         if (error < 0) return error;
         *place = s->current - 1;

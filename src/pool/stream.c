@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define DEFAULT_ITEMS 1024
+#define CHUNKS 16u /* for which the default window has room */
 #define DEFAULT_BYTES ((size_t)16 << 20)
 #define MOST_CHUNK 65536u
 #define MOST_STREAMS 65535u
@@ -132,9 +133,10 @@ static int make(brood_pool pool, brood_stream *stream, const brood_task *task, c
     s->pool = pool;
     s->task = task;
     s->wishes = *o;
-    if (!o->window_items) s->wishes.window_items = DEFAULT_ITEMS;
-    if (!o->window_bytes) s->wishes.window_bytes = DEFAULT_BYTES;
     if (!o->chunk) s->wishes.chunk = 1;
+    if (!o->window_items) s->wishes.window_items = DEFAULT_ITEMS;
+    if (!o->window_items && s->wishes.chunk > DEFAULT_ITEMS / CHUNKS) s->wishes.window_items = CHUNKS * o->chunk;
+    if (!o->window_bytes) s->wishes.window_bytes = DEFAULT_BYTES;
     s->seed = next_seed(p, pool.id);
     error = enlist(s);
     if (error < 0)

@@ -598,9 +598,11 @@ static void turn(bool again)
     for (unsigned i = 0; i < WINDOW; i++)
         if ((!open_tasks[i] || take_answer(i)) && again) give_task(i);
     static unsigned turns;
-    if (again && ++turns % 64 == 0) run_map();
-    if (maps % 3 == 0) run_stream(maps % 2 == 0);
-    if (maps % 5 == 0) run_nested();
+    if (again && ++turns % 64 == 0) {
+        run_map();
+        if (maps % 3 == 0) run_stream(maps % 2 == 0);
+        if (maps % 5 == 0) run_nested();
+    }
     while (again && orders_put < next_task) {
         struct word order = {.number = orders_put};
         if (brood_queue_put_value(company.orders, &order, 0) < 0) break;

@@ -88,7 +88,7 @@ mutant ring-sleeps-unseen queue/ring.c '/^static int get_slow/,/^}/ s/if \(resul
 mutant task-waits-unseen pool/task.c \
     '/OS_WAITERS\);/,/brood__sleep/ s/if \(result != 0\) break;//' task/one-worker
 mutant answers-wait-unseen pool/answers.c \
-    '/OS_WAITERS\);/,/brood__nest_wait/ s/result = look_at\(pool, pool_id, look, of\);/result = 0;/' task/any
+    '/OS_WAITERS\);/,/brood__nest_wait/ s/result = look_at\(pool, pool_id, look, of, true\);/result = 0;/' task/any
 mutant rest-unseen pool/worker.c 's/bool something = .*$/bool something = leave(pool, pool_id, seat);/' task/one-worker
 mutant lock-no-look sync/lock.c 's/if \(brood__sleep\(brood__low_half\(&l->word\), low, /if (brood__sleep(brood__low_half(\&l->word), *(volatile uint32_t *)brood__low_half(\&l->word), /' \
     lock/two

@@ -65,8 +65,9 @@ static void submits(void)
     seen.answered[me] = 1;
     model_check(brood_future_free(future) == 0);
 }
-static int look(void *future)
+static int look(void *future, bool thorough)
 {
+    (void)thorough;
     return brood__task_answered(*(brood_future *)future);
 }
 static void awaits_any(void) /* by the word that all answers of the pool wake */

@@ -40,12 +40,12 @@ typedef int brood_input_fn(void *context, void *argument);
 /* Wishes for a stream; zero means default. */
 typedef struct brood_stream_options {
     bool unordered;      /* results as they come, not in the order of the input */
-    size_t window_items; /* items that are submitted and not given out, at most; default 1024, or 16
-                            chunks */
+    size_t window_items; /* items that are submitted and not given out, at most; default 1024, or 16 chunks if those are
+                            more */
     size_t window_bytes; /* of their arguments, and of their results if those have one size: when there are as many no
                             more is asked for, so the last item may go beyond; default 16 MiB */
-    unsigned chunk;      /* items that go to a worker together, at most 65536; default 1.  A chunk that is not full goes
-                            too when the window or the input has no more.  With more than 1 no deadline and no retries, and no
+    unsigned chunk; /* items that go to a worker together, at most 65536; default 1.  One that is not full goes too,
+                            when the input has no more.  With more than 1 no deadline and no retries, and no
                             brood_bytes: those are of one call */
     brood_submit_options submit; /* for each item: deadlines, retries, priority; no callback */
 } brood_stream_options;

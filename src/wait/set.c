@@ -144,7 +144,7 @@ int brood_waitset_wait(brood_waitset *set, uint64_t *tags, size_t capacity, int 
 {
     int error = enter(set, timeout);
     if (error == 0 && (!tags || capacity == 0)) error = brood__fail_with(BROOD_EINVAL, "no room for a tag");
-    if (error < 0) return error;
+    if (error < 0 || !tags) return error;
     int64_t deadline = brood__os_deadline(timeout);
     for (;;) {
         struct entry *entries[AT_ONCE];

@@ -18,7 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { PATIENCE = 15000, A_WHILE = 1000 };
+enum { PATIENCE = 15000 };
 
 static const brood_connection_options options = {.authkey = "key", .authkey_size = 3};
 static const struct auth_key key = {"key", 3, false};
@@ -141,7 +141,7 @@ START_TEST(a_caller_dies)
         begin(&d, fd, AUTH_CLIENT, bytes);
         bool lives = bytes > 0;
         if (!lives) die(&d);
-        while ((result = brood_listener_accept(door, &c, lives ? 0 : A_WHILE)) == BROOD_EAGAIN) {
+        while ((result = brood_listener_accept(door, &c, lives ? 0 : PATIENCE)) == BROOD_EAGAIN) {
             lives = live(&d, MSG_DONTWAIT);
             if (!lives) die(&d);
         }

@@ -297,6 +297,40 @@ START_TEST(several_things_in_one_message)
 }
 END_TEST
 
+/* What is in the messages of a queue that grows stays theirs, wherever they lie. */
+START_TEST(through_a_queue_that_grows)
+{
+    enum { ENDS = 300 };
+    static brood_pipe_end mine[ENDS], moved[ENDS];
+    static char bytes[500];
+    brood_queue queue;
+    brood_test_ok(brood_queue_new(&queue, &(brood_queue_options){.capacity = 4096, .grows_to = 1 << 20}));
+    for (int turn = 0; turn < 7; turn++) { /* not at the ring's start */
+        brood_test_ok(brood_queue_put(queue, bytes, sizeof bytes, 0));
+        brood_test_ok(brood_queue_get(queue, bytes, sizeof bytes, NULL, 0));
+    }
+    for (int i = 0; i < ENDS; i++) {
+        brood_pipe_end ends[2];
+        brood_test_ok(brood_pipe_new(ends, &(brood_pipe_options){.capacity = 256}));
+        mine[i] = ends[0];
+        moved[i] = ends[1];
+        memcpy(bytes, &i, sizeof i);
+        brood_test_ok(brood_queue_put_moving(queue, bytes, sizeof i + (size_t)i, &ends[1].id, 1, 0));
+    }
+    for (int i = 0; i < ENDS; i++) {
+        int number = -1;
+        size_t size = 0;
+        goes_on(mine[i]);
+        brood_test_ok(brood_queue_get(queue, bytes, sizeof bytes, &size, 0));
+        memcpy(&number, bytes, sizeof number);
+        ck_assert_int_eq(number, i);
+        ck_assert_uint_eq(size, sizeof i + (size_t)i);
+        brood_test_ok(brood_pipe_close(moved[i]));
+        comes_to_its_end(mine[i]);
+    }
+}
+END_TEST
+
 START_TEST(a_put_that_fails_moves_nothing)
 {
     brood_queue queue;
@@ -486,6 +520,7 @@ static Suite *ends_suite(void)
     tcase_add_test(moved, what_a_dropped_message_moves_is_dropped);
     tcase_add_test(moved, a_carrier_s_death_ends_what_is_in_it);
     tcase_add_test(moved, several_things_in_one_message);
+    tcase_add_test(moved, through_a_queue_that_grows);
     tcase_add_test(moved, a_put_that_fails_moves_nothing);
     tcase_add_test(moved, no_end_goes_into_itself);
     tcase_add_test(moved, of_two_threads_one_moves_it);

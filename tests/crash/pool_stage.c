@@ -140,6 +140,22 @@ int map_in_two(struct order *order)
     return map_judge(order, result, report, out);
 }
 
+int map_cancelled(struct order *order)
+{
+    uint64_t in[ITEMS], out[ITEMS];
+    brood_report report = {0};
+    brood_map under_way;
+    brood_map_options options = {.chunk = 2};
+    map_fill(in, out);
+    int result = brood_pool_map_async_task((brood_pool){order->id}, &under_way, BROOD_TASK_OF(numbered), in, out, ITEMS,
+                                           &options);
+    if (result == 0) result = brood_map_cancel(under_way);
+    if (result >= 0) result = brood_map_wait(under_way, BROOD_FOREVER, &report);
+    order->made = REPORT(report.done, report.failed, report.lost);
+    if (result == 0) return map_judge(order, result, report, out);
+    return result == BROOD_ECANCELED && report.done < ITEMS && report.lost + report.failed == 0 ? 0 : WRONG;
+}
+
 int read_stream(struct order *order)
 {
     uint64_t in[ITEMS], out[ITEMS], x = 0;

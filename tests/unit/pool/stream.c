@@ -192,6 +192,33 @@ START_TEST(the_input_is_asked_as_far_as_the_window)
 }
 END_TEST
 
+START_TEST(chunks_stay_whole)
+{
+    brood_pool pool = new_pool(_i, 2);
+    struct numbers n = {.end = 1000};
+    brood_stream stream;
+    int result;
+    brood_test_ok(brood_pool_imap_with(pool, &stream, twice, count, &n, .window_items = 8, .chunk = 4));
+    ck_assert_int_eq(brood_stream_feed(stream), 8);
+    for (int i = 0; i < 40; i++) {
+        ck_assert_int_eq(brood_stream_next(stream, &result, PATIENCE, NULL), 1);
+        ck_assert_int_eq(result, 2 * i);
+        ck_assert_int_eq(brood_stream_feed(stream), i % 4 == 3 ? 4 : 0);
+    }
+    brood_test_ok(brood_stream_free(stream));
+    n = (struct numbers){.end = 10}; /* one that is larger than the window, and what is left at the end */
+    brood_test_ok(brood_pool_imap_with(pool, &stream, twice, count, &n, .window_items = 4, .chunk = 6));
+    ck_assert_int_eq(brood_stream_feed(stream), 4);
+    for (int i = 0; i < 10; i++) {
+        ck_assert_int_eq(brood_stream_next(stream, &result, PATIENCE, NULL), 1);
+        ck_assert_int_eq(result, 2 * i);
+    }
+    ck_assert_int_eq(brood_stream_next(stream, &result, PATIENCE, NULL), 0);
+    brood_test_ok(brood_stream_free(stream));
+    brood_test_ok(brood_pool_free(pool));
+}
+END_TEST
+
 START_TEST(an_input_may_have_none_now_or_fail)
 {
     brood_pool pool = new_pool(_i, 2);
@@ -578,6 +605,7 @@ static Suite *stream_suite(void)
     tcase_add_loop_test(each, each_comes_once_without_order, 0, 3);
     tcase_add_loop_test(each, who_waits_holds_up_an_ordered_one_only, 0, 3);
     tcase_add_loop_test(each, the_input_is_asked_as_far_as_the_window, 0, 3);
+    tcase_add_loop_test(each, chunks_stay_whole, 0, 3);
     tcase_add_loop_test(each, an_input_may_have_none_now_or_fail, 0, 3);
     tcase_add_loop_test(each, what_fails_or_is_lost_is_told_in_its_place, 0, 3);
     tcase_add_loop_test(each, deadlines_are_of_items, 0, 3);

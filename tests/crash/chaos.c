@@ -4,7 +4,7 @@
  *
  * Four workers of a pool and four other processes ("mates") use the pool, queues, a semaphore and a lock.  A stranger,
  * which is no member, sends SIGKILL to any of them but the first member, about ten times a second; the supervisor is
- * one of them.  What must hold:
+ * one of them, and so is the server that every other mate is forked from.  What must hold:
  *   - each task answers once, with its result or as lost, and is run at most once; so does each item of a stream, and
  *     each task that waits for another of its own pool;
  *   - what a producer put is got once, in order, without a gap; what a dead consumer had taken is all that is lost;
@@ -15,7 +15,7 @@
  *   - nothing stands still for long;
  *   - the second half ends with as many bytes of the arena and descriptors in use as the first.
  */
-#include "arena/arena.h"
+#include "arena/member.h"
 #include "os/os.h"
 
 #include <brood.h>
@@ -39,7 +39,10 @@ enum {
     MOST_TASKS = 1 << 22,
     STILL_MS = 20000,
     LONG_MESSAGE = 40000,
-    MAP_ITEMS = 500
+    MAP_ITEMS = 500,
+    SUPERVISOR = MATES + WORKERS, /* places in the list of victims */
+    SERVER,
+    VICTIMS
 };
 
 /* In a buffer of the first member's: what all look at. */
@@ -72,7 +75,7 @@ struct errand {
 
 /* What the stranger sees: pids, 0 for none. */
 struct victims {
-    _Atomic int32_t pid[MATES + WORKERS + 1];
+    _Atomic int32_t pid[VICTIMS];
     _Atomic uint32_t kills, supervisors, stop;
 };
 static struct victims *victims;
@@ -253,11 +256,27 @@ static int run_errand(brood_pipe_end errands)
     return brood_pipe_close(e.answer) < 0 ? 91 : 0;
 }
 
+/* What the server of every other mate has behind it. */
+static bool warmed;
+BROOD_TASK(warm_up, void)
+{
+    warmed = true;
+}
+
+static bool wait_for_order(const struct company *c, uint64_t *state)
+{
+    brood_waitable item = BROOD_WAIT_QUEUE(c->orders);
+    int got = next_random(state) % 2 ? brood_wait(&item, 1, NULL, 20) : 1;
+    if (got < 0 && got != BROOD_ETIMEDOUT) _exit(107);
+    return got == 1;
+}
+
 BROOD_TASK(mate, int, struct company, c, uint32_t, index, uint32_t, life, brood_pipe_end, errands)
 {
     struct stage *stage = stage_of(c.stage);
     uint64_t state = (uint64_t)life * 1000003 + index * 7919 + 17, number = 0;
     struct word word = {.mate = index, .life = life};
+    if (warmed != (index % 2 != 0)) return 106;
     while (!atomic_load(&stage->stop)) {
         struct word order;
         switch (next_random(&state) % 8) {
@@ -278,7 +297,7 @@ BROOD_TASK(mate, int, struct company, c, uint32_t, index, uint32_t, life, brood_
             if (brood_semaphore_release(c.units) < 0) return 94;
             break;
         case 2:
-            if (brood_queue_get_value(c.orders, &order, 20) == 0) {
+            if (wait_for_order(&c, &state) && brood_queue_get_value(c.orders, &order, 20) == 0) {
                 word.number = number++;
                 word.echo = order.number + 1;
                 say(&c, &word, next_random(&state) % 16 == 0);
@@ -312,11 +331,11 @@ static _Noreturn void be_stranger(uint64_t seed)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     while (!atomic_load(&victims->stop)) {
         brood__os_nap((int64_t)(next_random(&state) % (2000000 / rate)) * 1000);
-        uint32_t who = (uint32_t)(next_random(&state) % (MATES + WORKERS + 1));
+        uint32_t who = (uint32_t)(next_random(&state) % VICTIMS);
         pid_t pid = atomic_load(&victims->pid[who]);
         if (pid <= 1 || !is_ours(pid) || kill(pid, SIGKILL) < 0) continue;
         atomic_fetch_add(&victims->kills, 1u);
-        if (who == MATES + WORKERS) atomic_fetch_add(&victims->supervisors, 1u);
+        if (who == SUPERVISOR) atomic_fetch_add(&victims->supervisors, 1u);
     }
     _exit(0);
 }
@@ -350,17 +369,22 @@ static uint64_t next_task, orders_put, echoes, reports_got, tasks_done, tasks_lo
 static uint64_t maps, items_lost, next_errand, errands_done, errands_lost;
 static int64_t last_progress;
 
+static const brood_context warm = {.method = BROOD_START_FORKSERVER, .preload = BROOD_TASK_OF(warm_up)};
+
 static void start_mate(uint32_t i)
 {
     brood_pipe_end ends[2];
     if (brood_pipe_new(ends, &(brood_pipe_options){.capacity = 1024}) < 0) fail("no pipe: %s", brood_error_detail());
     mate_args args = {company, i, ++mates[i].life, ends[1]};
     mates[i].to = ends[0];
-    int error = brood_process_start_with(&mates[i].process, mate, &args, .ends = &ends[1], .end_count = 1);
+    const brood_context *context = i % 2 ? &warm : NULL;
+    int error =
+        brood_process_start_with(&mates[i].process, mate, &args, .ends = &ends[1], .end_count = 1, .context = context);
     mates[i].heard = 0;
     mates[i].there = error == 0;
     if (error < 0 && (brood_pipe_close(ends[0]) < 0 || brood_pipe_close(ends[1]) < 0)) fail("its ends are gone");
-    if (error < 0) fail("a mate can't be started: %s (%s)", brood_error_name(error), brood_error_detail());
+    if (error < 0 && !(context && error == BROOD_ESTART)) /* else one server after the other was killed */
+        fail("a mate can't be started: %s (%s)", brood_error_name(error), brood_error_detail());
     atomic_store(&victims->pid[i], mates[i].there ? brood_process_pid(mates[i].process) : 0);
 }
 
@@ -586,12 +610,25 @@ static void run_nested(void)
     last_progress = now_ms();
 }
 
+/* The pid of the server that mates are forked from, 0 if there is none. */
+static pid_t server(void)
+{
+    uint32_t used = brood__table_used(TABLE_MEMBER);
+    for (uint32_t i = 1; i < used; i++) {
+        struct member_shm *m = brood__member_at(i);
+        bool lives = SLOT_STATE(atomic_load(&m->slot.word)) == SLOT_LIVE && !atomic_load(&m->gone);
+        if (lives && m->role == ROLE_SERVER) return m->pid;
+    }
+    return 0;
+}
+
 static void turn(bool again)
 {
     brood_worker workers[WORKERS];
     int n = brood_pool_workers(company.pool, workers, WORKERS);
     for (int i = 0; i < WORKERS; i++) atomic_store(&victims->pid[MATES + i], again && i < n ? workers[i].pid : 0);
-    atomic_store(&victims->pid[MATES + WORKERS], again ? atomic_load(&brood__arena()->supervisor.pid) : 0);
+    atomic_store(&victims->pid[SUPERVISOR], again ? atomic_load(&brood__arena()->supervisor.pid) : 0);
+    atomic_store(&victims->pid[SERVER], again ? server() : 0);
     listen();
     for (uint32_t i = 0; i < MATES; i++) look_after(i, again);
     give(&company, stage);

@@ -13,7 +13,7 @@ void brood__relax(unsigned n)
 {
     if (n < 64) {
         brood__os_pause();
-    } else if (n < 104) {
+    } else if (n < SPIN_YIELDS) {
         for (int i = 0; i < 8; i++) brood__os_pause();
     } else {
         brood__os_yield();

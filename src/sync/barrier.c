@@ -216,7 +216,7 @@ int brood__barrier_arrive(uint64_t id, int timeout, struct arrival *a)
     bool slept = false, late = false;
     uint64_t relayed = UINT64_MAX; /* the state in which this call has woken all */
     int result;
-    for (unsigned n = 0;;) {
+    for (unsigned n = b->spin;;) {
         result = enter(b, id, &announced);
         if (!slept) before = announced;
         if (result < 0) break;
@@ -299,6 +299,15 @@ bool brood__barrier_scrub(struct slot_shm *slot, uint32_t index)
     return unused;
 }
 
+/* Of this process; asked once. */
+static unsigned processors(void)
+{
+    static _Atomic unsigned count;
+    unsigned known = atomic_load_explicit(&count, memory_order_relaxed);
+    if (known == 0) atomic_store_explicit(&count, known = brood__os_cpu_count(), memory_order_relaxed);
+    return known;
+}
+
 int brood__barrier_new(uint64_t *id, unsigned parties, uint64_t action, const void *arg, size_t arg_size)
 {
     uint32_t index = 0, count = 2 * parties + 64;
@@ -318,6 +327,7 @@ int brood__barrier_new(uint64_t *id, unsigned parties, uint64_t action, const vo
     b->places = count;
     b->parties = parties;
     b->action = action;
+    b->spin = parties > processors() ? SPIN_YIELDS : 0;
     b->arg_size = (uint32_t)arg_size;
     atomic_store_explicit(&b->freed, 0u, memory_order_relaxed);
     atomic_store_explicit(&b->state, STATE(0, BARRIER_FILLING), memory_order_relaxed);

@@ -35,12 +35,13 @@ enum barrier_place { PLACE_UNUSED, PLACE_KNOWN, PLACE_WAITS, PLACE_TOLD };
 struct barrier_shm {
     struct slot_shm slot;
     _Atomic uint64_t state;
-    uint32_t parties; /* this and the next four never change */
+    uint32_t parties; /* this and the next five never change */
     uint32_t places;
     uint64_t action; /* a function_ref (call/module.h), 0: none */
     uint32_t arg_size;
+    uint32_t spin;          /* where a wait begins to spin: there may be more parties than processors */
     _Atomic uint32_t freed; /* by a call, not by a death */
-    uint64_t reserved[2];
+    uint32_t reserved[3];
     struct latch_shm monitor;
 };
 _Static_assert(sizeof(struct barrier_shm) == 128, "its table");

@@ -6,7 +6,7 @@ set -eu
 
 build="meson ninja-build pkg-config libcbor-dev libdw-dev nettle-dev"
 test="check clang clang-format clang-tidy libclang-rt-14-dev valgrind iproute2 mandoc"
-bench="g++ libboost-dev libzmq3-dev libnng-dev libck-dev python3 redis-server redis-tools"
+bench="g++ libboost-dev libzmq3-dev libnng-dev libck-dev python3 redis-tools"
 
 wanted=$build
 for group in "$@"; do

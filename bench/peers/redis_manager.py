@@ -10,7 +10,9 @@ import time
 
 from peer import serve
 
-if not shutil.which("redis-server") or not shutil.which("redis-benchmark"):
+# Debian's redis-tools has the server's program by another name, and starts no service when it is installed.
+program = shutil.which("redis-server") or shutil.which("redis-check-rdb")
+if not program or not shutil.which("redis-benchmark"):
     sys.exit("no redis-server")
 
 
@@ -26,10 +28,12 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         socket = os.path.join(directory, "redis")
         server = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", socket, "--save", "",
-                                   "--appendonly", "no", "--dir", directory],
+                                   "--appendonly", "no", "--dir", directory], executable=program,
                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             while not os.path.exists(socket):
+                if server.poll() is not None:
+                    sys.exit("redis-server does not start")
                 time.sleep(0.01)
             serve(dict=lambda processes, n: ask(socket, processes, n, "SET", "key", "1") +
                   ask(socket, processes, n, "GET", "key"),

@@ -201,6 +201,7 @@ struct client {
     int fd;
     bool open;   /* has proved that it knows the key */
     bool broken; /* to be taken apart */
+    bool mute;   /* can't be answered any more: its end is on its way */
     bool paused; /* nothing more is read, until it has read */
     uint64_t number;
     struct auth auth;

@@ -65,10 +65,23 @@ static void keep_unsent(struct client *c, const void *bytes, size_t size)
     c->out_end += size;
 }
 
+/*
+ * Nothing can be sent to it.  If that is because it has gone, what it said before that counts: it is read until its end
+ * comes.
+ */
+static void fall_silent(struct client *c, ssize_t error)
+{
+    c->mute = true;
+    if (error != -EPIPE && error != -ECONNRESET) brood__client_break(c);
+    brood__drop(c->s, c->out);
+    c->out = NULL;
+    c->out_start = c->out_end = c->out_room = 0;
+}
+
 static void send_message(struct client *c, const void *head, size_t head_size, const void *data, size_t size)
 {
     uint8_t all[FRAME_HEAD_MOST + WIRE_ANSWER_HEAD];
-    if (c->broken) return;
+    if (c->broken || c->mute) return;
     size_t before = brood__frame_head(all, head_size + size);
     if (head_size) memcpy(all + before, head, head_size);
     before += head_size;
@@ -76,7 +89,7 @@ static void send_message(struct client *c, const void *head, size_t head_size, c
     if (!unsent(c)) {
         ssize_t n = brood__os_stream_send(c->fd, all, before, data, size);
         if (n < 0 && n != BROOD_EAGAIN) {
-            brood__client_break(c);
+            fall_silent(c, n);
             return;
         }
         sent = n < 0 ? 0 : (size_t)n;
@@ -127,11 +140,10 @@ static void send_on(struct client *c)
 {
     ssize_t n = brood__os_stream_send(c->fd, NULL, 0, c->out + c->out_start, unsent(c));
     if (n == BROOD_EAGAIN) return;
-    if (n < 0) {
-        brood__client_break(c);
-        return;
-    }
-    c->out_start += (size_t)n;
+    if (n < 0)
+        fall_silent(c, n);
+    else
+        c->out_start += (size_t)n;
     if (!unsent(c)) {
         brood__drop(c->s, c->out);
         c->out = NULL;

@@ -255,7 +255,7 @@ static void serve_line(struct object *o, unsigned line)
 {
     struct request *r;
     while ((r = o->lines[line].first)) {
-        if (r->c->broken) { /* what it would be given would have to be taken back */
+        if (r->c->broken || r->c->mute) { /* what it would be given would have to be taken back */
             brood__request_drop(r);
             continue;
         }

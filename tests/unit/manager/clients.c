@@ -393,6 +393,93 @@ START_TEST(tasks_of_the_dead)
 }
 END_TEST
 
+/* -------------------------------------------------------------------------------------------------------- at any byte */
+
+struct script {
+    unsigned char bytes[1024];
+    size_t size, taken, put; /* all of it; behind "taken"; behind the put */
+};
+
+static void script_frame(struct script *s, const void *bytes, size_t size)
+{
+    s->size += brood__frame_head(s->bytes + s->size, size);
+    memcpy(s->bytes + s->size, bytes, size);
+    s->size += size;
+}
+
+static void script_ask(struct script *s, struct raw *raw, uint64_t object, const char *method, brood_variant args)
+{
+    struct item_writer w;
+    raw_write(raw, &w, object, method, 0, args);
+    script_frame(s, w.bytes, w.size);
+    free(w.bytes);
+}
+
+/* Everything a queue has, and nothing is left to be done: how many items, of which the first is told. */
+static int drain(uint64_t q, char *first)
+{
+    brood_variant v;
+    const char *text;
+    int n = 0;
+    for (;; n++) {
+        uint64_t gets = raw_ask(&a, q, "get", 0, NIL);
+        int code = raw_answer(&a, gets, &v);
+        if (code == BROOD_EAGAIN) break;
+        brood_test_ok(code);
+        raw_taken(&a, gets);
+        brood_test_ok(brood_variant_get_text(&v, &text, NULL));
+        if (n == 0) *first = text[0];
+        brood_variant_free(&v);
+        brood_test_ok(raw_call(&a, q, "task_done", 0, NIL, NULL));
+    }
+    brood_test_ok(raw_call(&a, q, "join", 0, NIL, NULL));
+    return n;
+}
+
+/* A client dies after the first byte of what it says, after the second, and so on. */
+START_TEST(dies_after_any_byte)
+{
+    brood_manager_stats base, now;
+    struct script s = {.size = 0};
+    struct raw victim = {.fd = -1};
+    fresh(NULL);
+    raw_open(&a, manager);
+    uint64_t lock = create(&a, "RLock", NIL), units = create(&a, "BoundedSemaphore", ARGS(2));
+    uint64_t q = create(&a, "JoinableQueue", NIL);
+    script_ask(&s, &victim, lock, "acquire", NIL);
+    script_ask(&s, &victim, units, "acquire", NIL);
+    script_ask(&s, &victim, q, "get", NIL);
+    script_frame(&s, "\x81\x03", 2);
+    s.taken = s.size;
+    script_ask(&s, &victim, 0, "create", ARGS("list"));
+    script_ask(&s, &victim, 0, "hold", ARGS(brood_variant_handle(lock)));
+    script_ask(&s, &victim, q, "put", ARGS("y"));
+    s.put = s.size;
+    script_ask(&s, &victim, lock, "acquire", NIL);
+    brood_test_ok(brood_manager_get_stats(manager, &base));
+    for (size_t k = 0; k <= s.size; k++) {
+        brood_test_ok(raw_call(&a, q, "put", 0, ARGS("x"), NULL));
+        raw_open(&victim, manager);
+        raw_send(&victim, s.bytes, k);
+        raw_close(&victim);
+        do brood_test_ok(brood_manager_get_stats(manager, &now));
+        while (now.clients != base.clients);
+        ck_assert_uint_eq(now.objects, base.objects);
+        int code = raw_call(&a, lock, "acquire", 0, NIL, NULL);
+        ck_assert(code == 0 || code == BROOD_EOWNERDEAD);
+        brood_test_ok(raw_call(&a, lock, "release", 0, NIL, NULL));
+        ck_assert_int_eq(number(&a, units, "value"), 2);
+        char first = 0;
+        int items = drain(q, &first);
+        ck_assert_msg(items == (k < s.taken) + (k >= s.put), "%d items after %zu bytes", items, k);
+        if (items) ck_assert_int_eq(first, k < s.taken ? 'x' : 'y');
+    }
+    raw_close(&a);
+    ck_back();
+    brood_test_ok(brood_manager_free(manager));
+}
+END_TEST
+
 /* ----------------------------------------------------------------------------------------------------------- strangers */
 
 /* Standard error of the server, to see that it says why. */
@@ -696,6 +783,8 @@ static Suite *clients_suite(void)
     tcase_add_test(queues, a_queue);
     tcase_add_loop_test(queues, what_was_not_taken_comes_back, 0, 2);
     tcase_add_test(queues, tasks_of_the_dead);
+    TCase *bytes = brood_test_case(suite, "bytes");
+    tcase_add_test(bytes, dies_after_any_byte);
     TCase *strangers = brood_test_case(suite, "strangers");
     tcase_add_test(strangers, strangers_and_liars);
     tcase_add_test(strangers, who_does_not_read);

@@ -82,7 +82,7 @@ int brood_queue_new(brood_queue *queue, const brood_queue_options *options)
     const brood_queue_options *o = options ? options : &usual;
     int error = brood__enter();
     if (error == 0) error = bad_options(o);
-    uint32_t index;
+    uint32_t index = 0;
     if (error == 0) error = brood__slot_claim(TABLE_QUEUE, brood__self->member, brood__queue_scrub, &index);
     if (error < 0) return error;
     struct queue_shm *q = at(index);

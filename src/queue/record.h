@@ -46,8 +46,8 @@ static inline uint64_t record_bytes(size_t size)
 }
 
 /* Of a record that moves something; what goes beyond the ring, as nobody writes it, is not read. */
-static inline uint64_t read_moves(const struct queue_shm *q, uint64_t at, const char *payload, bool moves,
-                                  struct record *record)
+static __attribute__((noinline, unused)) uint64_t read_moves(const struct queue_shm *q, uint64_t at,
+                                                             const char *payload, bool moves, struct record *record)
 {
     uint64_t left = q->capacity - (at & (q->capacity - 1)) - 8;
     struct long_record l = {0};
@@ -75,7 +75,7 @@ static inline uint64_t read_record(const struct queue_shm *q, unsigned lane, uin
     }
     *sequence = (uint32_t)(word >> 32);
     const char *payload = (const char *)record_header(q, lane, at) + 8;
-    if ((uint32_t)word == RECORD_LONG || (uint32_t)word == RECORD_MOVES)
+    if (__builtin_expect((uint32_t)word == RECORD_LONG || (uint32_t)word == RECORD_MOVES, 0))
         return read_moves(q, at, payload, (uint32_t)word == RECORD_MOVES, record);
     *record = (struct record){payload, (uint32_t)word - 1, 0, NULL, 0};
     return at + record_bytes(record->size);

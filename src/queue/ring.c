@@ -140,7 +140,7 @@ static size_t first_size(const struct source *source)
     return source->buffer_id ? sizeof(struct long_record) : source->messages[0].size;
 }
 
-static void write_moves(struct queue_shm *q, struct batch *b, const struct source *source)
+static __attribute__((noinline)) void write_moves(struct queue_shm *q, struct batch *b, const struct source *source)
 {
     struct moves_record m = {.message = {source->buffer_id, source->buffer_size}, .count = source->moved_count};
     if (source->moved_count == 0) {
@@ -164,7 +164,7 @@ FOR_EACH_LANE size_t put_into(struct queue_shm *q, const struct source *source, 
     const struct put_lane *p = brood__put_lane(q, lane);
     struct batch b = {p->tail, p->tail, 0, p->sequence, lane};
     size_t n = 0;
-    if (source->buffer_id || source->moved_count) {
+    if (__builtin_expect(source->buffer_id || source->moved_count, 0)) {
         if (!room(q, lane, b.at, b.sequence, first_size(source))) return 0;
         write_moves(q, &b, source);
         n = 1;

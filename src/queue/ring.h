@@ -181,7 +181,7 @@ int brood__ring_put_committed(struct queue_shm *q, uint64_t position, uint64_t i
 int brood__ring_get_committed(struct queue_shm *q, uint64_t position);
 static inline uint64_t brood__ring_place(unsigned lane, uint64_t at)
 {
-    return (uint64_t)lane << 60 | at;
+    return lane * ((uint64_t)1 << 60) | at;
 }
 /* What a dead member has taken and not marked done is lost; false: a latch is held. */
 bool brood__ring_bury(struct queue_shm *q, uint32_t dead);

@@ -128,10 +128,13 @@ void brood__tally_bury(struct queue_shm *q, uint32_t dead)
 
 static int enter(brood_queue queue, struct queue_shm **q, void **announced)
 {
+    int error = brood__enter();
+    if (error < 0) return error;
     *q = brood__slot_find(TABLE_QUEUE, queue.id);
     if (!*q) return brood__slot_gone(TABLE_QUEUE, queue.id);
-    int error = brood__ring_enter_get(*q, queue.id, announced);
-    if (error < 0 || (*q)->joinable) return error;
+    error = brood__ring_enter_get(*q, queue.id, announced);
+    if (error < 0) return error;
+    if ((*q)->joinable) return 0;
     brood__ring_leave_get(*q, *announced);
     return brood__fail_numbers(BROOD_EINVAL, "the queue is not joinable", 0, 0);
 }
@@ -139,9 +142,8 @@ static int enter(brood_queue queue, struct queue_shm **q, void **announced)
 int brood_queue_task_done(brood_queue queue)
 {
     struct queue_shm *q;
-    void *announced;
-    int error = brood__enter();
-    if (error == 0) error = enter(queue, &q, &announced);
+    void *announced = NULL;
+    int error = enter(queue, &q, &announced);
     if (error < 0) return error;
     uint64_t *entry = find(q, brood__self->member, false);
     for (uint32_t i = 0; !entry && open_messages(q) && i < TALLY_ENTRIES; i++)
@@ -161,7 +163,7 @@ int brood_queue_join(brood_queue queue, int timeout)
     int result = brood__enter_for(timeout);
     int64_t deadline = timeout == 0 ? 0 : brood__os_deadline(timeout);
     for (bool late = timeout == 0; result == 0;) {
-        void *announced;
+        void *announced = NULL;
         result = enter(queue, &q, &announced);
         if (result < 0) break;
         bool done = all_done(q), lost = atomic_load(&q->tally.lost) != 0;
@@ -177,9 +179,8 @@ int brood_queue_join(brood_queue queue, int timeout)
 int64_t brood_queue_lost(brood_queue queue)
 {
     struct queue_shm *q;
-    void *announced;
-    int error = brood__enter();
-    if (error == 0) error = enter(queue, &q, &announced);
+    void *announced = NULL;
+    int error = enter(queue, &q, &announced);
     if (error < 0) return error;
     uint64_t lost = atomic_exchange(&q->tally.lost, 0);
     brood__ring_leave_get(q, announced);

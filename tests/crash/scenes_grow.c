@@ -208,7 +208,7 @@ static void buffer_repaired(const struct cut *cut)
 }
 
 const struct scene grow_scenes[] = {
-    {"grow/put", put_grows, 0, 16},
+    {"grow/put", put_grows, 0, 12},
     {"grow/put-twice", put_grows_twice, SCENE_PAIR, 4},
     {"grow/get-shrinks", get_shrinks, 0, 4},
     {"grow/buffer-repaired", buffer_repaired, SCENE_PAIR, 2},

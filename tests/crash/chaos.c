@@ -12,6 +12,7 @@
  *     the first member gives one whenever it looks; who waits at a barrier goes on, or it breaks;
  *   - an errand is answered on the end that came with it, or that ends with the mate who had it; a token likewise;
  *   - what is added to a value is there once; an element of a list is whole; no name is left of a segment;
+ *   - orders are done, or lost with the mate who had taken them: then their queue, which grows, is joined;
  *   - nothing stands still for long;
  *   - the second half ends with as many bytes of the arena and descriptors in use as the first.
  */
@@ -302,6 +303,7 @@ BROOD_TASK(mate, int, struct company, c, uint32_t, index, uint32_t, life, brood_
                 word.echo = order.number + 1;
                 say(&c, &word, next_random(&state) % 16 == 0);
                 word.echo = 0;
+                if (brood_queue_task_done(c.orders) < 0) return 108;
             }
             break;
         default:
@@ -722,7 +724,16 @@ static void check_stage(void)
     if (atomic_load(&stage->guarded[0]) != atomic_load(&stage->guarded[1])) fail("what the lock guards is half done");
     if (got == 0 || got == BROOD_EOWNERDEAD) brood_lock_release(company.lock);
     uint64_t left = 0;
-    while (brood_queue_get_value(company.orders, &order, 0) == 0) left++;
+    while (brood_queue_get_value(company.orders, &order, 0) == 0) {
+        left++;
+        if (brood_queue_task_done(company.orders) < 0) fail("an order can't be marked done");
+    }
+    for (int i = 0; i < 2; i++) brood_queue_get_value(company.orders, &order, 1); /* it gives back what it grew by */
+    int joined = brood_queue_join(company.orders, 5000);
+    int64_t lost = brood_queue_lost(company.orders);
+    if (joined != (lost ? BROOD_ELOST : 0) || lost > (int64_t)deaths_of_mates)
+        fail("the orders: %s, %lld lost, %llu deaths", brood_error_name(joined), (long long)lost,
+             (unsigned long long)deaths_of_mates);
     int64_t added = *brood_value_data(company.added, int64_t), told = (int64_t)atomic_load(&stage->added);
     if (added < told || added > told + (int64_t)deaths_of_mates)
         fail("%lld were added, and %lld told, with %llu deaths", (long long)added, (long long)told,
@@ -788,7 +799,7 @@ int main(int argc, char **argv)
     void *memory;
     brood_element first_text = brood_element_text("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
     brood_pool_options pool_options = {.workers = WORKERS};
-    brood_queue_options queue_options = {.capacity = 4096};
+    brood_queue_options queue_options = {.capacity = 4096, .grows_to = 1 << 16, .joinable = 1};
     if (victims == MAP_FAILED || brood_buffer_new(&company.stage, sizeof(struct stage), &memory) < 0 ||
         brood_pool_new(&company.pool, &pool_options) < 0 || brood_queue_new(&company.reports, NULL) < 0 ||
         brood_queue_new(&company.orders, &queue_options) < 0 || brood_semaphore_new(&company.units, 2, NULL) < 0 ||

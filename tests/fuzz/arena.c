@@ -12,6 +12,8 @@
 #include "fuzz.h"
 #include "process/repair.h"
 #include "queue/ring.h"
+#include "sync/barrier.h"
+#include "sync/condition.h"
 #include "sync/lock.h"
 
 #include <brood.h>
@@ -22,13 +24,43 @@
 #define DEAD 2u
 #define CAPACITY 64u
 
-static const enum table tables[] = {TABLE_MEMBER, TABLE_LOCK, TABLE_SEMAPHORE, TABLE_EVENT, TABLE_BUFFER,
-                                    TABLE_QUEUE,  TABLE_BELL, TABLE_PIPE,      TABLE_TOKEN};
+static const enum table tables[] = {TABLE_MEMBER, TABLE_LOCK,  TABLE_SEMAPHORE, TABLE_EVENT,
+                                    TABLE_BUFFER, TABLE_QUEUE, TABLE_BELL,      TABLE_PIPE,
+                                    TABLE_TOKEN,  TABLE_RLOCK, TABLE_CONDITION, TABLE_BARRIER};
 #define TABLES (sizeof tables / sizeof *tables)
 
 static void require(bool truth)
 {
     if (!truth) abort();
+}
+
+static char *ring, *end_ring, *units, *grown, *waiters, *places;
+enum { WAITERS_SIZE = BROOD_CONDITION_MOST * sizeof(struct waiter_shm), PLACES_SIZE = 64 * 8 };
+
+/* Some wait at a condition, one of them dead and notified, and at a barrier; an rlock is the dead's. */
+static void furnish_meetings(void)
+{
+    brood_condition condition;
+    brood_barrier barrier;
+    brood_rlock rlock;
+    require(brood_rlock_new(&rlock) == 0 && brood_rlock_acquire(rlock, 0) == 0);
+    struct lock_shm *l = brood__slot_find(TABLE_RLOCK, rlock.id);
+    atomic_fetch_add(&l->word, (uint64_t)DEAD - brood__self->member);
+    require(brood_condition_new(&condition, &(brood_condition_options){.rlock = rlock}) == 0);
+    require(brood_condition_new(&condition, NULL) == 0 && brood_barrier_new(&barrier, 3, NULL) == 0);
+    struct condition_shm *c = brood__slot_find(TABLE_CONDITION, condition.id);
+    waiters = brood__at(c->slot.body);
+    struct waiter_shm *w = (struct waiter_shm *)(void *)waiters;
+    for (uint64_t i = 0; i < 4; i++) {
+        w[i].ticket = i + 1;
+        w[i].word = (i % 2 ? (uint64_t)DEAD : 1) << 48 | (i ? OS_WAITERS : WAITER_NOTIFIED);
+    }
+    w[1].word = (uint64_t)DEAD << 48 | WAITER_NOTIFIED;
+    c->used = 4;
+    struct barrier_shm *b = brood__slot_find(TABLE_BARRIER, barrier.id);
+    places = brood__at(b->slot.body);
+    uint64_t there[] = {(uint64_t)PLACE_WAITS << 16 | DEAD, (uint64_t)PLACE_KNOWN << 16 | DEAD, PLACE_WAITS << 16 | 1};
+    memcpy(places, there, sizeof there);
 }
 
 /* What an input may change, and what it was. */
@@ -38,7 +70,6 @@ struct area_kept {
 };
 static struct area_kept kept[2 * TABLES + 8];
 static size_t kept_count;
-static char *ring, *end_ring, *units, *grown;
 static size_t ring_size, grown_size;
 
 static void keep(void *at, size_t size)
@@ -91,6 +122,7 @@ static void furnish(void)
         memcpy(grown + i, &entry, sizeof entry);
     }
 
+    furnish_meetings();
     struct semaphore_view {
         struct slot_shm slot;
     } *s = brood__slot_find(TABLE_SEMAPHORE, semaphore.id);
@@ -110,6 +142,8 @@ static void furnish(void)
     end_ring = brood__at(end->slot.body);
     keep(end_ring, ring_size);
     keep(units, PAGE_SIZE);
+    keep(waiters, WAITERS_SIZE);
+    keep(places, PLACES_SIZE);
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -141,7 +175,14 @@ static void spoil(uint8_t what, uint8_t index, uint16_t at, uint64_t value)
         else
             write_word(at & 1 ? ring : end_ring, ring_size, at, value, false);
         break;
-    case 3: write_word(units, PAGE_SIZE, at, value, true); break;
+    case 3:
+        if (at % 3 == 2)
+            write_word(waiters, WAITERS_SIZE, at / 3 % 16, value, false);
+        else if (at % 3 == 1)
+            write_word(places, PLACES_SIZE, at / 3, value, false);
+        else
+            write_word(units, PAGE_SIZE, at, value, true);
+        break;
     case 4: atomic_store(&t->used, (uint32_t)value); break;
     case 5: /* the dead had a part in it */
         atomic_store(&s->word, SLOT_WORD(SLOT_GENERATION(atomic_load(&s->word)), value % 12, DEAD));

@@ -37,6 +37,25 @@ static double map(void *context, uint64_t n)
     return bench_now() - start;
 }
 
+/* The whole input as a stream, in order. */
+static double stream(void *context, uint64_t n)
+{
+    const struct arrays *a = context;
+    brood_stream stream;
+    double result = -1, start = bench_now();
+    for (uint64_t done = 0; done < n; done += a->most) {
+        int error = brood_pool_imap_array_with(a->pool, &stream, nothing, a->in, a->most, .chunk = (unsigned)a->chunk);
+        if (error < 0) return bench_complain("stream", brood_strerror(error));
+        for (size_t i = 0; i < a->most && error >= 0; i++) {
+            error = brood_stream_next(stream, &result, BROOD_FOREVER, NULL);
+            if (error == 1 && result != a->in[i]) error = BROOD_ECORRUPT;
+        }
+        brood_stream_free(stream);
+        if (error < 0) return bench_complain("stream", brood_strerror(error));
+    }
+    return bench_now() - start;
+}
+
 static double submit(void *context, uint64_t n)
 {
     static brood_future futures[CALLS];
@@ -77,7 +96,7 @@ int main(int argc, char **argv)
     struct peer pool_python = {.arguments = {"python_pool.py", "pool"}};
     struct peer executor_python = {.arguments = {"python_pool.py", "executor"}};
 
-    struct arrays own, buffers, single;
+    struct arrays own, buffers, single, hundreds;
     brood_buffer in, out;
     int error = brood_pool_new(&own.pool, &(brood_pool_options){.workers = WORKERS});
     buffers.pool = own.pool;
@@ -93,6 +112,8 @@ int main(int argc, char **argv)
     single = buffers;
     single.most = CALLS;
     single.chunk = 1;
+    hundreds = single;
+    hundreds.chunk = 100;
 
     BENCH_ASK("map of 1e6, arrays in buffers", "item/s", {"brood", map, &buffers, ITEMS},
               {"cpython", PEER(pool_python, "map"), ITEMS});
@@ -100,6 +121,10 @@ int main(int argc, char **argv)
               {"cpython", PEER(pool_python, "map"), ITEMS});
     BENCH_ASK("map of 50,000, chunks of 1", "item/s", {"brood", map, &single, CALLS},
               {"cpython", PEER(pool_python, "map_1"), CALLS});
+    BENCH_ASK("stream of 50,000, chunks of 1", "item/s", {"brood", stream, &single, CALLS},
+              {"cpython imap", PEER(pool_python, "imap_1"), CALLS});
+    BENCH_ASK("stream of 50,000, chunks of 100", "item/s", {"brood", stream, &hundreds, CALLS},
+              {"cpython imap", PEER(pool_python, "imap_100"), CALLS});
     BENCH_ASK("submit all, then their results", "task/s", {"brood", submit, &own, CALLS},
               {"cpython", PEER(pool_python, "submit"), 100},
               {"cpython executor", PEER(executor_python, "submit"), 100});

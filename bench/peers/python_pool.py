@@ -22,6 +22,11 @@ def pool():
             for _ in range(0, n, 50000):
                 workers.map(nothing, items[:50000], 1)
 
+        def imap(n, chunk):
+            for _ in range(0, n, 50000):
+                for _ in workers.imap(nothing, items[:50000], chunk):
+                    pass
+
         def submit(n):
             for result in [workers.apply_async(nothing, (x,)) for x in items[:n]]:
                 result.get()
@@ -32,6 +37,7 @@ def pool():
 
         serve(map=lambda n: timed(workers.map, nothing, items[:n]),  # its own chunking is its best
               map_1=lambda n: timed(map_1, n),
+              imap_1=lambda n: timed(imap, n, 1), imap_100=lambda n: timed(imap, n, 100),
               submit=lambda n: timed(submit, n), apply=lambda n: timed(apply, n))
 
 

@@ -173,15 +173,18 @@ static int settle(struct stream *s, struct entry *e)
     int code = brood__task_get(e->future, &bytes, 0, &outcome);
     if (code < 0 && outcome.code == 0) return code;
     e->ends = e->items;
-    if (s->wishes.chunk > 1 && (code == 0 || outcome.reason < BROOD_REASON_CANCELLED)) {
-        uint32_t ran = 0;
-        const char *args = brood__task_items(e->future, &ran);
-        if (!args) return BROOD_ESTALE;
-        uint32_t ends = ran + (code < 0);
-        if (ends < e->items) {
+    e->ran = 0;
+    if (s->wishes.chunk > 1) {
+        e->arguments = brood__task_items(e->future, &e->ran);
+        if (!e->arguments) return BROOD_ESTALE;
+        if (e->ran > e->items) e->ran = e->items;
+        e->attempt = outcome.attempt;
+        e->pid = outcome.pid;
+        uint32_t ends = e->ran + (code < 0);
+        if (ends < e->items && outcome.reason < BROOD_REASON_CANCELLED) {
             e->rest = malloc((e->items - ends) * s->task->arg_size + 1);
             if (!e->rest) return BROOD_ENOMEM;
-            memcpy(e->rest, args + ends * s->task->arg_size, (e->items - ends) * s->task->arg_size);
+            memcpy(e->rest, e->arguments + ends * s->task->arg_size, (e->items - ends) * s->task->arg_size);
             e->ends = ends;
         }
     }
@@ -224,21 +227,17 @@ static int give(struct stream *s, size_t place, void *result, size_t size, brood
 {
     struct entry *e = entry_at(s, place);
     brood_bytes from = {NULL, s->task->result_size};
-    uint32_t ran = 0;
     int code = BROOD_ECANCELED, error = 0;
     if (e->state == ENTRY_REFUSED) {
         e->ends = e->items;
         *outcome = (brood_outcome){.code = code, .reason = BROOD_REASON_CANCELLED};
+    } else if (e->given < e->ran) {
+        code = 0;
+        outcome->attempt = e->attempt;
+        outcome->pid = e->pid;
+        from.data = e->arguments + e->items * s->task->arg_size + e->given * s->task->result_size;
     } else {
         code = brood__task_get(e->future, &from, 0, outcome);
-        const char *items = s->wishes.chunk > 1 ? brood__task_items(e->future, &ran) : NULL;
-        if (items && e->given < ran) {
-            code = 0;
-            brood__say_nothing();
-            *outcome = (brood_outcome){.attempt = outcome->attempt, .pid = outcome->pid};
-            from.data = items + e->items * s->task->arg_size + e->given * s->task->result_size;
-            from.size = s->task->result_size;
-        }
     }
     if (code == 0) error = copy_out(&from, result, size, bytes);
     if (error < 0) {
@@ -293,7 +292,8 @@ static int choose(struct stream *s, int timeout, size_t *place)
     }
     struct entry *e = entry_at(s, *place);
     if (e->state == ENTRY_UNSENT) return s->stuck ? s->stuck : BROOD_EAGAIN;
-    if (e->state == ENTRY_REFUSED || e->settled) return 0;
+    if (e->state == ENTRY_REFUSED) return 0;
+    if (e->settled) return brood__task_answered(e->future) > 0 ? 0 : BROOD_ESTALE; /* the pool may have been freed */
     if (!s->wishes.unordered) {
         brood_outcome outcome = {0};
         brood_bytes bytes;

@@ -25,6 +25,10 @@ struct entry {
     bool settled;  /* the answer has been looked at: */
     uint32_t ends; /* so many of its items this answer is about; the rest has not run, and is sent anew */
     uint32_t items, given;
+    uint32_t ran; /* settled, of a chunk: so many of its items have results, behind all arguments at `arguments` */
+    unsigned attempt;
+    pid_t pid;
+    const char *arguments;
     uint64_t first;
     brood_future future;
     void *args;   /* UNSENT; malloc's */

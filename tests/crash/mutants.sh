@@ -256,7 +256,7 @@ mutant nest-seat-still-waits pool/supervise.c '/^static void ended/,/^}/ s/atomi
 mutant nest-nobody-told pool/nest.c 's/return own && is_told\(nest\) \? BROOD_EDEADLK : 0;/return 0;/' nest/told
 mutant stream-loss-unplaced pool/fate.c 's/t->ran = running && .*;/t->ran = 0;/' stream/worker
 mutant stream-item-unsaid pool/task.c 's/^ *atomic_store_explicit\(&t->running, i \+ 1, memory_order_relaxed\);//' stream/worker
-mutant stream-rest-runs-twice pool/flow.c 's/uint32_t ends = ran \+ \(code < 0\);/uint32_t ends = ran;/' stream/worker
+mutant stream-rest-runs-twice pool/flow.c 's/uint32_t ends = e->ran \+ \(code < 0\);/uint32_t ends = e->ran;/' stream/worker
 mutant answers-rung-by-nobody pool/supervise.c 's/^ *brood__os_futex_clear_and_wake\(&pool->answers\);//' stream/worker
 mutant answers-unwoken pool/pool.c 's/^ *if \(atomic_load_explicit\(&pool->answers, .*$//' stream/worker
 mutant urgent-bit-lost pool/task.c 's/if \(is_hinted\(pool, priority\)\) atomic_fetch_or\(&pool->urgent, 1u << priority\);//' urgent/passed

@@ -614,6 +614,9 @@ START_TEST(who_does_not_read)
         raw_ask(&never, list, "get", 0, ARGS(0));
         ck_served(&a, list);
     }
+    brood_manager_stats now; /* neither of them makes the server keep all that it asked for */
+    brood_test_ok(brood_manager_get_stats(manager, &now));
+    ck_assert_uint_lt(now.bytes, before.bytes + 2000000);
     for (uint64_t i = 1; i <= 40; i++) {
         brood_variant v;
         brood_test_ok(raw_answer(&late, i, &v));
@@ -654,8 +657,10 @@ START_TEST(limits_of_a_client)
     for (int i = 0; i < 5; i++) brood_test_ok(raw_answer(&a, waits[i], NULL));
     raw_open(&c, manager);
     struct raw one_more;
+    long long start = members_now_ms();
     raw_connect(&one_more, manager);
     raw_dropped(&one_more);
+    ck_assert_int_lt(members_now_ms() - start, 8000); /* at once, not when it has not proved itself in time */
     close_three();
 }
 END_TEST

@@ -253,9 +253,42 @@ START_TEST(together)
     ck_assert_int_eq(brood_proxy_task_done(c->queue), BROOD_EINVAL);
     ck_assert_int_ge(brood_proxy_wait(c->barrier, PATIENCE), 0);
     for (int i = 0; i < 3; i++) members_end(children[i], 0);
+    ck_assert_int_eq(brood_proxy_size(c->queue), 0); /* what was got stays got */
     SAYS("60", brood_dict_get(c->dict, brood_v("sum"), &out));
     brood_test_ok(brood_proxy_call(c->list, "sort", NIL, NULL, 0));
     SAYS("[1, 2, 3]", brood_list_slice(c->list, 0, INT64_MAX, &out));
+    brood_test_ok(brood_manager_free(m));
+}
+END_TEST
+
+BROOD_TASK(stays, int, brood_event, done)
+{
+    return brood_event_wait(done, PATIENCE);
+}
+
+BROOD_TASK(holds_and_forks, int, brood_proxy, lock, brood_event, ready, brood_event, done)
+{
+    brood_process child;
+    MUST(brood_proxy_acquire(lock, 0) == 0);
+    MUST(brood_process_start(&child, (&(brood_process_options){.method = BROOD_START_FORK}), stays, &done) == 0);
+    MUST(brood_event_set(ready) == 0);
+    for (;;) pause();
+}
+
+/* A child that it forked, and that lives on, does not keep the connection of a dead one. */
+START_TEST(a_fork_keeps_no_connection)
+{
+    holds_and_forks_args args;
+    brood_process holder;
+    brood_manager m = fresh(2);
+    brood_test_ok(brood_event_new(&args.ready));
+    brood_test_ok(brood_event_new(&args.done));
+    brood_test_ok(brood_manager_lock(m, &args.lock));
+    members_start(&holder, BROOD_START_FORK, holds_and_forks, &args);
+    brood_test_ok(brood_event_wait(args.ready, PATIENCE));
+    members_kill(holder);
+    ck_assert_int_eq(brood_proxy_acquire(args.lock, 5000), BROOD_EOWNERDEAD);
+    brood_test_ok(brood_event_set(args.done));
     brood_test_ok(brood_manager_free(m));
 }
 END_TEST
@@ -507,6 +540,7 @@ static Suite *manager_suite(void)
     tcase_add_test(containers, nested);
     TCase *others = brood_test_case(suite, "others");
     tcase_add_loop_test(others, together, 0, 9);
+    tcase_add_test(others, a_fork_keeps_no_connection);
     tcase_add_loop_test(others, threads, 0, 2);
     TCase *own = brood_test_case(suite, "own");
     tcase_add_loop_test(own, a_type_of_ones_own, 0, MEMBERS_METHODS);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* variant.c - dynamic values, and the vectors of RFC 8949, Appendix A. */
 #include "brood_test.h"
+#include "manager/value.h"
 
 #include <brood/variant.h>
 #include <float.h>
@@ -165,6 +166,9 @@ START_TEST(rfc_8949_appendix_a)
     brood_variant v;
     size_t size = from_hex(vector->hex, bytes), again_size;
     int error = brood_variant_decode(&v, bytes, size);
+    const unsigned char *at = bytes; /* who looks through it without building it says the same */
+    int walked = brood__value_walk(&at, bytes + size, NULL, NULL);
+    ck_assert_int_eq(walked == 0 && at != bytes + size ? BROOD_ECORRUPT : walked, error);
     if (!vector->text) {
         ck_assert_int_eq(error, BROOD_ECORRUPT);
         ck_assert_str_ne(brood_error_detail(), "");

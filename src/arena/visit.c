@@ -4,6 +4,11 @@
 
 #include "arena/member.h"
 
+static bool word_is_live(uint64_t word, uint64_t id)
+{
+    return SLOT_GENERATION(word) == HANDLE_GENERATION(id) && SLOT_STATE(word) == SLOT_LIVE;
+}
+
 void *brood__visit_begin(enum table table, uint64_t id, unsigned *cell)
 {
     struct slot_shm *slot = brood__slot_find(table, id);
@@ -14,8 +19,9 @@ void *brood__visit_begin(enum table table, uint64_t id, unsigned *cell)
         if (atomic_compare_exchange_strong(&me->visits[*cell], &none, id)) break;
     }
     if (*cell == MEMBER_VISITS) atomic_fetch_add(&me->more_visits, 1u);
-    atomic_thread_fence(memory_order_seq_cst); /* pairs with the one in brood__visited */
-    if (brood__slot_is(slot, id)) return slot;
+    /* Sequentially consistent, as the cell: pairs with the fence in brood__visited, which stands between the other two. */
+    uint64_t word = atomic_load(&slot->word);
+    if (word_is_live(word, id)) return slot;
     brood__visit_end(*cell);
     return NULL;
 }
@@ -32,7 +38,7 @@ void brood__visit_end(unsigned cell)
 
 bool brood__visited(uint64_t id)
 {
-    atomic_thread_fence(memory_order_seq_cst); /* pairs with the one in brood__visit_begin */
+    atomic_thread_fence(memory_order_seq_cst); /* pairs with the second look of brood__visit_begin */
     uint32_t used = brood__table_used(TABLE_MEMBER);
     for (uint32_t i = 1; i < used; i++) {
         struct member_shm *m = brood__member_at(i);

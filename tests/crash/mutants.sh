@@ -268,7 +268,7 @@ mutant again-out-of-turn pool/fate.c 's/&& put_off\(pool, t, seen\)/\&\& (t->att
 # --- shared values, names, lists
 mutant visit-unseen arena/visit.c '/^bool brood__visited/,/^}/ s/== id\) return true;/== id) continue;/' value/add-stalled
 mutant visit-never-ends arena/visit.c '/^void brood__visit_forget/,/^}/ s/atomic_store\(&m->visits\[c\], 0\)/(void)c/' value/add
-mutant visit-after-the-look arena/visit.c '/^void \*brood__visit_begin/,/^}/ s/if \(brood__slot_is\(slot, id\)\) return slot;/return slot;/' \
+mutant visit-after-the-look arena/visit.c '/^void \*brood__visit_begin/,/^}/ s/if \(word_is_live\(word, id\)\) return slot;/return slot;/' \
     value/add-stalled
 mutant value-lock-nobodys shared/shared.c 's/^ *atomic_store\(&s->lock, lock.id\);//; s/(brood__slot_give\(TABLE_LOCK, lock.id, OWNER_FAMILY\);)/\1 atomic_store(\&s->lock, lock.id);/' \
     value/new

@@ -129,7 +129,7 @@ mutant rest-unfenced pool/worker.c '/^static void rest/,/^}/ s/atomic_thread_fen
 
 # --- looks without a latch
 mutant visit-unseen arena/visit.c '/^bool brood__visited/,/^}/ s/== id\) return true;/== id) continue;/' visit/add-and-free
-mutant visit-no-second-look arena/visit.c '/^void \*brood__visit_begin/,/^}/ s/if \(brood__slot_is\(slot, id\)\) return slot;/return slot;/' \
+mutant visit-no-second-look arena/visit.c '/^void \*brood__visit_begin/,/^}/ s/if \(word_is_live\(word, id\)\) return slot;/return slot;/' \
     visit/add-and-free
 mutant scope-end-unseen shared/shared.c '/^int brood__shared_make/,/^}/ s/brood__shared_free\(plan->what, made\);/;/' \
     scope/make-and-end

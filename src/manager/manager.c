@@ -174,7 +174,7 @@ static int first_call(brood_manager manager)
 int brood_manager_new(brood_manager *manager, const brood_manager_options *options)
 {
     const brood_manager_options none = {0}, *o = options ? options : &none;
-    struct setup setup;
+    struct setup setup = {.key_size = 0};
     struct whereabouts where = {.key_size = 0};
     int listener = -1;
     int error = brood__enter();

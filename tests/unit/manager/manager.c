@@ -142,6 +142,7 @@ START_TEST(the_small_ones)
     ck_assert_str_eq(brood_error_detail(), "this manager has no type Nothing");
     brood_test_ok(brood_manager_free(m));
     ck_assert_int_eq(brood_manager_free(m), BROOD_ESTALE);
+    ck_assert_int_eq(brood_process_active_children(NULL, 0), 0); /* the server is gone */
 }
 END_TEST
 

@@ -80,7 +80,7 @@ mutant any-number-of-objects manager/server_object.c 's/c->share_count >= s->set
 mutant any-memory manager/server_object.c 's/if \(size <= s->setup.memory .*\) return true;/return true;/' clients
 mutant child-keeps-descriptor manager/link.c 's/for \(struct link \*l = links; l; l = l->next\) brood__os_close\(\&l->fd\);//' manager clients
 mutant not-taken manager/link.c 's/if \(answer->handed\) error = take_over\(l, p.serial\);//' manager
-mutant server-left manager/manager.c 's/if \(process\) end_server.*//' manager
+mutant server-left manager/manager.c 's/if \(process\) (end_server|brood_proxy_call).*//' manager
 mutant others-free-it manager/manager.c 's/if \(SLOT_OWNER.*return BROOD_EPERM;//' manager
 
 echo "manager mutants: $tried points, $failures failures"

@@ -40,7 +40,8 @@ static void set_up(void)
     size_t size = (MODEL_MOST + 1) * sizeof(struct seat_shm) + JOBS * sizeof(struct job_shm);
     if (brood__pages_allocate(TABLE_POOL, index, size) < 0) model_failed("no room", 0);
     memset(brood__at(p->slot.body), 0, size);
-    p->seat_room = p->workers = p->most_seats = p->seats = MODEL_MOST;
+    p->seat_room = p->workers = p->most_seats = MODEL_MOST;
+    atomic_store(&p->seats, (uint32_t)MODEL_MOST);
     p->max_pending = 64;
     for (uint32_t i = 0; i < MODEL_MOST; i++) {
         struct member_shm *m = brood__member_at(model_member((int)i));

@@ -25,7 +25,7 @@ int main(int argc, char **argv)
     BROOD_INIT(&argc, &argv);
     start_method_argument(argc, argv);
     line queues;
-    brood_process workers[3];
+    brood_process workers[3] = {{0}};
     brood_queue_options growing = {.capacity = 4096, .grows_to = BROOD_UNBOUNDED};
     brood_queue_options options = {.capacity = 4096, .grows_to = BROOD_UNBOUNDED, .joinable = 1, .priorities = 2};
     int error = brood_queue_new(&queues.jobs, &options), result, sum = 0;

@@ -29,11 +29,11 @@ int main(int argc, char **argv)
     brood_waitset_add(set, BROOD_WAIT_FD(request[0]), REQUEST);
     for (int i = 0; i < WORKERS; i++) {
         int error = brood_process_start(&workers[i], NULL, work, &(work_args){results, 100 * i + 1, 100 * (i + 1)});
+        if (error == 0) error = brood_waitset_add(set, BROOD_WAIT_PROCESS(workers[i]), (uint64_t)i);
         if (error < 0) {
             fprintf(stderr, "%s: %s\n", brood_strerror(error), brood_error_detail());
             return 1;
         }
-        brood_waitset_add(set, BROOD_WAIT_PROCESS(workers[i]), (uint64_t)i);
     }
     if (write(request[1], "?", 1) != 1) return 1;
     while (running > 0) {

@@ -19,7 +19,7 @@ BROOD_TASK(add_up, int, brood_buffer, memory)
     return fflush(stdout);
 }
 
-BROOD_TASK(compute, int, brood_barrier, barrier, brood_buffer, memory, int, me)
+BROOD_TASK(compute, int, brood_barrier, barrier, brood_buffer, memory, size_t, me)
 {
     struct sheet *s = brood_buffer_data(memory, NULL);
     for (int i = 0; i < ROUNDS; i++) {
@@ -37,7 +37,8 @@ int main(int argc, char **argv)
     compute_args args;
     brood_process children[PARTIES];
     struct sheet *sheet;
-    int started = 0, told = 0, code = 1;
+    size_t started = 0;
+    int told = 0, code = 1;
     int error = brood_buffer_new(&args.memory, sizeof *sheet, (void **)&sheet);
     if (error == 0) *sheet = (struct sheet){.sum = 0};
     brood_barrier_options options = {.action = BROOD_TASK_OF(add_up), .action_arg = &args.memory};
@@ -46,7 +47,7 @@ int main(int argc, char **argv)
         args.me = started;
         error = brood_process_start(&children[started], NULL, compute, &args);
     }
-    for (int i = 0; error == 0 && i < started; i++) {
+    for (size_t i = 0; error == 0 && i < started; i++) {
         error = brood_process_join(children[i], BROOD_FOREVER, &code);
         told += code == 0;
     }

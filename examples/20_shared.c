@@ -55,7 +55,7 @@ int main(int argc, char **argv)
     start_method_argument(argc, argv);
     brood_scope scope;
     work_args shared;
-    brood_process child;
+    brood_process child = {0};
     int code = 1;
     int error = brood_scope_begin(&scope);
     if (error == 0) error = make(&shared, scope);

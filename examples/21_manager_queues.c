@@ -6,7 +6,7 @@
 BROOD_TASK(to_celsius, int, brood_proxy, inputs, brood_proxy, outputs)
 {
     brood_variant f;
-    double fahrenheit;
+    double fahrenheit = 0;
     int error = brood_proxy_get(inputs, &f, BROOD_FOREVER);
     if (error == 0) error = brood_variant_get_float(&f, &fahrenheit);
     return error < 0 ? error : brood_proxy_put(outputs, brood_v((fahrenheit - 32) * (5.0 / 9.0)), BROOD_FOREVER);

@@ -25,7 +25,7 @@ static int describe(const struct circle *c)
 {
     char text[DETAIL_SIZE];
     size_t at = 0;
-    uint64_t held = c->edges[c->count - 1].lock;
+    uint64_t held = c->count ? c->edges[c->count - 1].lock : 0;
     for (uint32_t i = 0; i < c->count && at < sizeof text; i++) {
         const struct member_shm *m = member_of(c, i);
         uint64_t lock = c->edges[i].lock;

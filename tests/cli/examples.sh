@@ -150,13 +150,13 @@ client 1: the sum is 6
 client 2 is turned away
 client 3: the sum is 18
 END
-    wants 15_pipe_pool $method cat <<'END'
+    wants 23_pipe_pool $method cat <<'END'
 Got 43.33
 Got 48.89
 Got 54.44
 Got 60.00
 END
-    wants 16_pipe_lock_pool $method sort <<'END'
+    wants 24_pipe_lock_pool $method sort <<'END'
 43.3333333333333
 48.8888888888889
 54.4444444444444

@@ -8,7 +8,7 @@ failed=0
 export LC_ALL=C
 
 say() {
-    echo "$1"
+    echo "$*"
     failed=1
 }
 

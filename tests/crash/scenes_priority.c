@@ -77,7 +77,7 @@ static void put_consumers_asleep(const struct cut *cut)
 static void get_producers_asleep(const struct cut *cut)
 {
     brood_queue queue = new_prioritized(0);
-    uint64_t low[5], high[5];
+    uint64_t low[5] = {0}, high[5] = {0};
     unsigned n = 0;
     while ((low[n] = put_here(queue)) != 0 && (high[n] = put_high_here(queue)) != 0) n++;
     unsigned first = cut->order & 1;

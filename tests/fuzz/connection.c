@@ -103,8 +103,8 @@ static void receive_fds(void)
                  : ended    ? BROOD_ECLOSED
                             : BROOD_EAGAIN;
     require(brood_connection_recv_fds(ours, &fd, 1, &count, 0) == wanted && count == 0);
+    if (wanted == BROOD_ECORRUPT && !broken) at++; /* one that is broken takes nothing more */
     if (wanted == BROOD_ECORRUPT || wanted == BROOD_ECLOSED) broken = wanted;
-    if (wanted == BROOD_ECORRUPT) at++;
 }
 
 static void send_one(size_t size)

@@ -71,7 +71,7 @@ static void wants(brood_proxy p, int64_t result)
 static void call(unsigned function, brood_proxy p, uint8_t more)
 {
     int timeout = more & 1;
-    int64_t index = (int8_t)more;
+    int64_t index = (int64_t)more - 128;
     brood_variant out = brood_variant_nil(), key = brood_v(more & 7);
     brood_variant value = more & 64 ? brood_v(proxies[more % TYPES]) : brood_variant_list("value", more);
     brood_manager m = {p.manager};

@@ -38,7 +38,7 @@ static void set_up_full(void)
 /* What is to be moved is the first process's too, and so it is through the queue to the second. */
 static void set_up_move(void)
 {
-    brood_pipe_end other[2];
+    brood_pipe_end other[2] = {{0}, {0}};
     set_up();
     if (brood_queue_new(&queue, NULL) < 0 || brood_pipe_new(other, NULL) < 0) model_failed("no queue", 0);
     moved = other[1];

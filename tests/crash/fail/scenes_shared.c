@@ -48,7 +48,7 @@ BROOD_TASK(write_there, int, brood_shm, shm, struct place, place)
     brood_shm other;
     char *data = brood_shm_data(shm, NULL);
     if (!data) return brood_error_detail()[0] ? TOLD : 1;
-    strcpy(data, "there");
+    memcpy(data, "there", sizeof "there");
     if (brood_shm_attach(&other, place.name, NULL) < 0) return TOLD;
     if (strcmp(brood_shm_data(other, NULL), "there") != 0) return 2;
     return brood_shm_close(other) < 0 ? 3 : 0;

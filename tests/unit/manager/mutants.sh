@@ -9,45 +9,54 @@ shift 2
 only=("$@")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+jobs=$((2 * $(nproc))) # most of the time is spent in waiting for what a broken server does not do
 tried=0
-failures=0
 build=("${CC:-cc}" -std=gnu11 -O1 -g -w -D_GNU_SOURCE -ftls-model=initial-exec -fvisibility=hidden -pthread
     -I"$root/include" -I"$root/src" -I"$root/tests/support")
 check=$(pkg-config --libs check)
+for test in variant manager clients; do
+    "${build[@]}" -c "$root/tests/unit/manager/$test.c" -o "$work/$test.o"
+done
+"${build[@]}" -c "$root/tests/support/brood_test.c" -o "$work/support.o"
 
 lives() {
     echo "mutant $1: $2"
-    failures=$((failures + 1))
+    touch "$work/$1.lives"
 }
 
-# mutant NAME FILE SED-SCRIPT TEST...: made by the script from src/FILE, it must fail in one of the tests.
-mutant() {
-    local name=$1 file=$2 script=$3 test
+# One mutant, from its text to its end; says so, and leaves a mark in `work` if it lives.
+try() {
+    local name=$1 file=$2 script=$3 own=$work/$1 test
     shift 3
-    [ ${#only[@]} -eq 0 ] || [[ " ${only[*]} " == *" $name "* ]] || return
-    tried=$((tried + 1))
-    sed -E "$script" "$root/src/$file" >"$work/mutant.c"
-    if cmp -s "$work/mutant.c" "$root/src/$file"; then
+    mkdir "$own"
+    sed -E "$script" "$root/src/$file" >"$own/mutant.c"
+    if cmp -s "$own/mutant.c" "$root/src/$file"; then
         lives "$name" "the script no longer changes src/$file"
         return
     fi
     for test in "$@"; do
         # An object that defines all that a member of the library does is linked in its place.
-        [ -f "$work/$test.o" ] || "${build[@]}" -c "$root/tests/unit/manager/$test.c" -o "$work/$test.o"
-        [ -f "$work/support.o" ] || "${build[@]}" -c "$root/tests/support/brood_test.c" -o "$work/support.o"
         # shellcheck disable=SC2086 # words of pkg-config
-        if ! "${build[@]}" -o "$work/run" "$work/mutant.c" "$work/$test.o" "$work/support.o" "$library" \
-            -Wl,--build-id -lcbor -lnettle $check 2>"$work/errors"; then
+        if ! "${build[@]}" -I"$root/src/$(dirname "$file")" -o "$own/run" "$own/mutant.c" "$work/$test.o" \
+            "$work/support.o" "$library" -Wl,--build-id -lcbor -lnettle $check 2>"$own/errors"; then
             lives "$name" "does not build"
-            head -5 "$work/errors"
+            head -5 "$own/errors"
             return
         fi
-        if ! CK_DEFAULT_TIMEOUT=8 timeout 120 "$work/run" >"$work/out" 2>&1; then
-            echo "mutant $name: caught by $test, $(grep -m 1 -E ':[FE]:' "$work/out" | cut -d : -f 5)"
+        if ! CK_DEFAULT_TIMEOUT=8 timeout 120 "$own/run" >"$own/out" 2>&1; then
+            echo "mutant $name: caught by $test, $(grep -m 1 -E ':[FE]:' "$own/out" | cut -d : -f 5)"
             return
         fi
     done
     lives "$name" "LIVES through $*"
+}
+
+# mutant NAME FILE SED-SCRIPT TEST...: made by the script from src/FILE, it must fail in one of the tests.
+mutant() {
+    [ ${#only[@]} -eq 0 ] || [[ " ${only[*]} " == *" $1 "* ]] || return
+    tried=$((tried + 1))
+    [ $tried -le $jobs ] || wait -n
+    try "$@" &
 }
 
 mutant half-rounded process/item.c 's/if \(mantissa \& \(\(\(uint64_t\)1 << lost\) - 1\)\) return -1;//' variant
@@ -83,5 +92,7 @@ mutant not-taken manager/link.c 's/if \(answer->handed\) error = take_over\(l, p
 mutant server-left manager/manager.c 's/if \(process\) (end_server|brood_proxy_call).*//' manager
 mutant others-free-it manager/manager.c 's/if \(SLOT_OWNER.*return BROOD_EPERM;//' manager
 
+wait
+failures=$(find "$work" -name '*.lives' | wc -l)
 echo "manager mutants: $tried points, $failures failures"
 [ $failures -eq 0 ]

@@ -56,7 +56,7 @@ static void dispatch_all(brood_pool pool)
 START_TEST(callbacks_come_in_dispatch_alone)
 {
     brood_pool pool = new_pool(_i, 2);
-    brood_future futures[20];
+    brood_future futures[20] = {{0, 0}};
     ck_assert_int_eq(brood_pool_dispatch(pool, PATIENCE), 0); /* there are none */
     for (int i = 0; i < 20; i++)
         brood_test_ok(

@@ -28,13 +28,13 @@ BROOD_TASK(twice_by, int, brood_pool, pool, int, x)
 BROOD_TASK(sum, long, brood_pool, pool, int, from, int, to)
 {
     if (to - from == 1) return from;
-    int middle = (from + to) / 2, error = 0;
+    int middle = (from + to) / 2;
     brood_future halves[2];
     long result = 0, part = 0;
     sum_args parts[2] = {{pool, from, middle}, {pool, middle, to}};
     for (int i = 0; i < 2; i++) told(brood_pool_submit(pool, &halves[i], sum, &parts[i]));
     for (int i = 0; i < 2; i++) {
-        told(error = brood_future_get(halves[i], &part, BROOD_FOREVER, NULL));
+        told(brood_future_get(halves[i], &part, BROOD_FOREVER, NULL));
         brood_future_free(halves[i]);
         result += part;
     }

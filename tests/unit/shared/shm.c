@@ -91,7 +91,7 @@ START_TEST(closed_is_mapped_again)
     brood_shm shm;
     char *data;
     brood_test_ok(brood_shm_create(&shm, 100, NULL, (void **)&data));
-    strcpy(data, "text");
+    memcpy(data, "text", sizeof "text");
     brood_test_ok(brood_shm_close(shm));
     data = brood_shm_data(shm, NULL);
     ck_assert_ptr_nonnull(data);
@@ -330,7 +330,7 @@ BROOD_TASK(makes_one, int, struct names, n, brood_event, ready, brood_scope, sco
     brood_shm shm;
     char *data;
     MUST(brood_shm_create(&shm, 5000, &(brood_shm_options){.name = n.name, .scope = scope}, (void **)&data) == 0);
-    strcpy(data, "made");
+    memcpy(data, "made", sizeof "made");
     MUST(brood_event_set(ready) == 0);
     for (;;) pause();
 }
@@ -476,6 +476,16 @@ static void family_gone(struct family *f)
     close(f->tell[0]), close(f->tell[1]), close(f->hear[0]), close(f->hear[1]);
 }
 
+/* All at once, and the supervisor can do nothing more; what they used is used no more when this returns. */
+static void family_is_killed(struct family *f)
+{
+    kill(f->supervisor, SIGSTOP);
+    kill(f->pid, SIGKILL);
+    kill(f->supervisor, SIGKILL);
+    family_gone(f);
+    while (waitpid(-1, NULL, 0) > 0) {} /* this process is the reaper of its orphans */
+}
+
 /* _i: by fini; by its end; killed */
 static void family_ends(struct family *f, int how)
 {
@@ -501,11 +511,7 @@ START_TEST(the_next_family_sweeps)
     struct family f;
     char name[64];
     family_start(&f, fresh_name(name), true);
-    kill(f.supervisor, SIGSTOP);
-    kill(f.pid, SIGKILL);
-    kill(f.supervisor, SIGKILL);
-    family_gone(&f);
-    usleep(20000);
+    family_is_killed(&f);
     ck_assert(exists(name));
     brood_shm shm;
     brood_test_ok(brood_shm_create(&shm, 1, NULL, NULL));
@@ -558,10 +564,7 @@ START_TEST(two_families_have_their_own)
     family_ends(&a, _i);
     goes(one);
     ck_assert(exists(two));
-    kill(b.supervisor, SIGSTOP);
-    kill(b.pid, SIGKILL);
-    kill(b.supervisor, SIGKILL);
-    family_gone(&b);
+    family_is_killed(&b);
     family_start(&a, fresh_name(one), true); /* begins with a sweep */
     goes(two);
     ck_assert(exists(one));

@@ -54,7 +54,7 @@ int main(int argc, char **argv)
     BROOD_INIT(&argc, &argv);
     start_method_argument(argc, argv);
     brood_scope scope;
-    work_args shared;
+    work_args shared = {0};
     brood_process child = {0};
     int code = 1;
     int error = brood_scope_begin(&scope);

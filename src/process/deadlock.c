@@ -25,7 +25,8 @@ static int describe(const struct circle *c)
 {
     char text[DETAIL_SIZE];
     size_t at = 0;
-    uint64_t held = c->count ? c->edges[c->count - 1].lock : 0;
+    if (c->count == 0) return BROOD_EDEADLK; /* no circle was looked for */
+    uint64_t held = c->edges[c->count - 1].lock;
     for (uint32_t i = 0; i < c->count && at < sizeof text; i++) {
         const struct member_shm *m = member_of(c, i);
         uint64_t lock = c->edges[i].lock;
@@ -42,6 +43,7 @@ static int describe(const struct circle *c)
 int brood_lock_acquire_checked(brood_lock lock, int timeout)
 {
     struct circle circle;
+    circle.count = 0;
     int result = brood__enter_for(timeout);
     if (result == 0) result = brood__lock_acquire(TABLE_LOCK, lock.id, timeout, &circle);
     return result == BROOD_EDEADLK ? describe(&circle) : result;
@@ -50,6 +52,7 @@ int brood_lock_acquire_checked(brood_lock lock, int timeout)
 int brood_rlock_acquire_checked(brood_rlock rlock, int timeout)
 {
     struct circle circle;
+    circle.count = 0;
     int result = brood__enter_for(timeout);
     if (result == 0) result = brood__rlock_acquire(rlock.id, timeout, &circle);
     return result == BROOD_EDEADLK ? describe(&circle) : result;

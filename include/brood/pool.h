@@ -115,6 +115,7 @@ typedef struct brood_frame {
 
 #define BROOD_CRASH_FRAMES 32
 #define BROOD_CRASH_STDERR 2048
+#define BROOD_CRASH_STDERR_KEPT 64 /* deaths of workers for which it is kept at least, the last ones */
 
 /*
  * What is known of the end of a worker in a task.  address and frames are there when the worker's own handler ran: it
@@ -136,7 +137,7 @@ typedef struct brood_crash {
     unsigned frame_count;
     brood_frame frames[BROOD_CRASH_FRAMES]; /* the innermost first */
     char stderr_tail[BROOD_CRASH_STDERR];   /* under keep_stderr: the end of what it wrote to its standard error in this
-                                               run; "" when another worker has died on its seat since, or the
+                                               run; "" if BROOD_CRASH_STDERR_KEPT workers have died since, or the
                                                supervisor together with it */
 } brood_crash;
 

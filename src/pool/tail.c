@@ -34,32 +34,35 @@ void brood__tail_pass_on(struct seat_shm *seat)
 
 /* -------------------------------------------------------------------------------------------------- the pool's memory */
 
-int brood__tail_furnish(struct pool_shm *pool, uint64_t pool_id, uint32_t seats)
+int brood__tail_furnish(struct pool_shm *pool, uint64_t pool_id, uint32_t workers)
 {
     brood_buffer buffer;
     void *memory;
-    int error = brood_buffer_new(&buffer, seats * sizeof(struct tail_shm), &memory);
+    uint32_t places = workers < BROOD_CRASH_STDERR_KEPT ? BROOD_CRASH_STDERR_KEPT : workers;
+    int error = brood_buffer_new(&buffer, places * sizeof(struct tail_shm), &memory);
     if (error < 0) return error;
-    memset(memory, 0, seats * sizeof(struct tail_shm));
+    memset(memory, 0, places * sizeof(struct tail_shm));
     brood__pool_attach(&pool->tails, pool_id, buffer.id);
     return 0;
 }
 
-/* The place of a seat; NULL: there is none, or what should lead there does not. */
-static struct tail_shm *place_of(const struct pool_shm *pool, uint32_t seat)
+/* The places, and how many; NULL: there are none, or what should lead there does not. */
+static struct tail_shm *places_of(const struct pool_shm *pool, size_t *count)
 {
     struct buffer_shm *b = pool->tails ? brood__buffer_carried(pool->tails) : NULL;
-    if (!b || !b->slot.body || b->size / sizeof(struct tail_shm) <= seat) return NULL;
+    if (!b || !b->slot.body) return NULL;
     struct tail_shm *tails = brood__at(b->slot.body);
-    return brood__in_arena(&tails[seat], sizeof *tails) ? &tails[seat] : NULL;
+    *count = b->size / sizeof *tails;
+    return *count && brood__in_arena(tails, *count * sizeof *tails) ? tails : NULL;
 }
 
 void brood__tail_read(const struct pool_shm *pool, uint64_t worker, brood_crash *crash)
 {
-    uint32_t seats = pool->most_seats;
-    for (uint32_t i = 0; worker && i < seats; i++) {
-        struct tail_shm *t = place_of(pool, i);
-        if (!t || atomic_load_explicit(&t->whose, memory_order_acquire) != worker) continue; /* pairs with its store */
+    size_t count = 0;
+    struct tail_shm *tails = worker ? places_of(pool, &count) : NULL;
+    for (size_t i = 0; tails && i < count; i++) {
+        struct tail_shm *t = &tails[i];
+        if (atomic_load_explicit(&t->whose, memory_order_acquire) != worker) continue; /* pairs with its store */
         uint32_t size = t->size < sizeof t->text ? t->size : (uint32_t)sizeof t->text - 1;
         memcpy(crash->stderr_tail, t->text, size);
         atomic_thread_fence(memory_order_acquire); /* the copy was made before this look */
@@ -105,15 +108,28 @@ void brood__tail_take(uint32_t member, uint32_t generation, int fd)
     kept[member] = (struct kept){fd, generation};
 }
 
+/* The place that has this worker's words already, of a repair that is repeated; else a new one, in turn. */
+static struct tail_shm *place_for(const struct pool_shm *pool, uint64_t worker)
+{
+    static size_t next; /* of all pools; a supervisor after us begins at the first, which is as good */
+    size_t count = 0;
+    struct tail_shm *tails = places_of(pool, &count);
+    for (size_t i = 0; tails && i < count; i++)
+        if (atomic_load(&tails[i].whose) == worker) return &tails[i];
+    return tails ? &tails[next++ % count] : NULL;
+}
+
 void brood__tail_keep(struct pool_shm *pool, uint32_t dead)
 {
     if (dead >= kept_count || kept[dead].fd <= 0) return;
     struct member_shm *m = brood__member_at(dead);
-    struct tail_shm *t = m->seat < pool->most_seats ? place_of(pool, m->seat) : NULL;
-    if (!t || SLOT_GENERATION(atomic_load(&m->slot.word)) != kept[dead].generation) return;
+    if (m->seat >= pool->seat_room || SLOT_GENERATION(atomic_load(&m->slot.word)) != kept[dead].generation) return;
+    uint64_t worker = HANDLE(TABLE_MEMBER, dead, kept[dead].generation);
+    struct tail_shm *t = place_for(pool, worker);
+    if (!t) return;
     atomic_store(&t->whose, 0);
     atomic_thread_fence(memory_order_release); /* 0 before the text; pairs with the fence in brood__tail_read */
     uint64_t passed = atomic_load(&brood__pool_seat(pool, m->seat)->passed);
     t->size = (uint32_t)brood__os_read_tail(kept[dead].fd, passed, t->text, sizeof t->text - 1);
-    atomic_store_explicit(&t->whose, HANDLE(TABLE_MEMBER, dead, kept[dead].generation), memory_order_release);
+    atomic_store_explicit(&t->whose, worker, memory_order_release);
 }

@@ -6,7 +6,7 @@
  * in it to where its owner's standard error leads; the supervisor has a second descriptor of it, given at the worker's
  * start, and reads its end when the worker has died, whatever the worker died of.
  *
- * Each seat has a place in the pool's memory for the last worker that died there.  Who writes: the supervisor alone,
+ * The pool's memory has places for the last workers that died, taken in turn.  Who writes: the supervisor alone,
  * `whose` last, and 0 first; who reads copies and looks at `whose` once more.  If the supervisor dies here, `whose` is 0,
  * or the next one writes the same again, if it has the file; it does not, for descriptors die with their process, and
  * then there is no tail.
@@ -24,8 +24,8 @@ struct tail_shm {
     char text[BROOD_CRASH_STDERR];
 };
 
-/* By the pool's maker: places for this many seats.  0, BROOD_EARENA. */
-int brood__tail_furnish(struct pool_shm *pool, uint64_t pool_id, uint32_t seats);
+/* By the pool's maker: places for so many workers, and more.  0, BROOD_EARENA. */
+int brood__tail_furnish(struct pool_shm *pool, uint64_t pool_id, uint32_t workers);
 
 /* In a worker: from now on; what was written since the last time, passed on. */
 void brood__tail_begin(struct pool_shm *pool, uint64_t pool_id, struct seat_shm *seat);

@@ -332,6 +332,38 @@ START_TEST(of_many_words_the_last_are_told)
 }
 END_TEST
 
+BROOD_TASK(say_and_abort, int, int, x)
+{
+    fprintf(stderr, "words of %d\n", x);
+    if (x % 3 == 0) abort();
+    return x;
+}
+
+/* Who asks when all is over is told of each. */
+START_TEST(last_words_of_many_are_kept)
+{
+    enum { TASKS = 60 };
+    brood_pool pool;
+    brood_future futures[TASKS];
+    brood_pool_options options = {.workers = 2, .method = methods[_i], .keep_stderr = true};
+    int before = dup(2), none = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    dup2(none, 2);
+    brood_test_ok(brood_pool_new(&pool, &options));
+    dup2(before, 2);
+    close(before), close(none);
+    for (int i = 0; i < TASKS; i++) brood_test_ok(brood_pool_submit(pool, &futures[i], say_and_abort, &i));
+    for (int i = 0; i < TASKS; i++) brood_future_get(futures[i], NULL, PATIENCE, NULL);
+    for (int i = 0; i < TASKS; i += 3) {
+        char words[32];
+        brood_crash crash;
+        brood_test_ok(brood_future_crash(futures[i], &crash));
+        snprintf(words, sizeof words, "words of %d\n", i);
+        ck_assert_str_eq(crash.stderr_tail, words);
+    }
+    brood_test_ok(brood_pool_free(pool));
+}
+END_TEST
+
 START_TEST(no_last_words_without_the_wish)
 {
     brood_pool pool = new_pool(_i, 1);
@@ -356,6 +388,7 @@ static Suite *crash_suite(void)
     tcase_add_loop_test(crash, a_lost_item_is_told, 0, 3);
     tcase_add_loop_test(crash, last_words_are_told, 0, 3);
     tcase_add_loop_test(crash, of_many_words_the_last_are_told, 0, 3);
+    tcase_add_loop_test(crash, last_words_of_many_are_kept, 0, 3);
     tcase_add_loop_test(crash, no_last_words_without_the_wish, 0, 3);
     return suite;
 }

@@ -110,7 +110,6 @@ static int greet(int fd, const struct whereabouts *where, int64_t deadline)
         int whole = read_frame(fd, &reader, deadline);
         if (whole <= 0) {
             code = whole < 0 ? whole : BROOD_ETIMEDOUT;
-            if (code == -EPIPE || code == -ECONNRESET) code = lost();
             break;
         }
         const void *message = brood__frame_reader_message(&reader, &size);
@@ -122,6 +121,7 @@ static int greet(int fd, const struct whereabouts *where, int64_t deadline)
         }
     }
     brood__frame_reader_free(&reader);
+    if (code == -EPIPE || code == -ECONNRESET) return lost(); /* by whatever of the two steps it is learnt */
     return code < 0 ? code : 0;
 }
 

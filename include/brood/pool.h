@@ -45,7 +45,7 @@ typedef struct brood_pool_options {
     brood_start_method method;
     unsigned max_tasks_per_child;  /* items that a worker runs before it is replaced; 0: no limit */
     const brood_task *initializer; /* run in each worker before its first task: BROOD_TASK_OF(name) */
-    const void *initializer_arg;
+    const void *initializer_arg;   /* copied by brood_pool_new */
     unsigned max_pending; /* futures that are not freed, at most, rounded up to 64, 128, 256, ...; default 65536 */
     size_t memory_limit;  /* of each worker: bytes of data (RLIMIT_DATA) */
     size_t max_memory_per_child; /* bytes of its own that a worker may have after a task; one that has more is replaced,

@@ -210,7 +210,7 @@ mutant priority-heir-of-one queue/ring.c '/^void brood__ring_repair_put/,/^}/ s/
 
 # --- pools
 mutant submit-unannounced pool/task.c 's/brood__os_announce\(&p->idle\)/NULL/' pool/submit
-mutant answer-unannounced pool/task.c '/^void brood__task_run/,/^}/ s/brood__os_announce\(&t->bell\)/NULL/' pool/worker
+mutant answer-unannounced pool/task.c '/^uint32_t brood__task_run/,/^}/ s/brood__os_announce\(&t->bell\)/NULL/' pool/worker
 mutant task-death-unsaid pool/fate.c 's/lose\(pool, pool_id, t, seen, death\);/;/' pool/worker
 mutant task-of-the-dead pool/fate.c 's/if \(t->submitter != dead\) continue;/continue;/' pool/submit
 mutant map-record-in-place pool/map.c 's/&c->record\[!CHUNK_RECORD\(word\)\]/\&c->record[CHUNK_RECORD(word)]/' pool/map-worker

@@ -125,7 +125,7 @@ mutant barrier-resets-untold sync/barrier.c 's/PLACE\(round, PLACE_TOLD, MEMBER\
     barrier/reset
 
 # --- fences
-mutant rest-unfenced pool/worker.c '/^static void rest/,/^}/ s/atomic_thread_fence\(memory_order_seq_cst\);/;/' task/weak
+mutant rest-unfenced pool/worker.c '/^static bool rest/,/^}/ s/atomic_thread_fence\(memory_order_seq_cst\);/;/' task/weak
 
 # --- looks without a latch
 mutant visit-unseen arena/visit.c '/^bool brood__visited/,/^}/ s/== id\) return true;/== id) continue;/' visit/add-and-free

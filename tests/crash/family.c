@@ -24,8 +24,8 @@
 enum {
     ARENA_BYTES = 64 << 20,
     POSTS = MATES + 4,
-    LOST_MS = 500,   /* a sleeper that should be awake and is asleep after so long would sleep until the slow tick */
-    STUCK_MS = 5000, /* for those who are awake, on a machine that may be busy */
+    LOST_MS = 500,    /* a sleeper that should be awake and is asleep after so long would sleep until the slow tick */
+    STUCK_MS = 15000, /* for those who are awake, on a machine that may be busy */
 };
 
 static struct post *posts; /* of the mates, then of victims in turn */

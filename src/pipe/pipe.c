@@ -35,7 +35,7 @@ static int find(brood_pipe_end end, int timeout, struct queue_shm **own, uint64_
 /* The ring that an end receives from. */
 static int find_own(brood_pipe_end end, int timeout, struct queue_shm **ring)
 {
-    uint64_t peer;
+    uint64_t peer = 0;
     int error = find(end, timeout, ring, &peer);
     if (error < 0 || !*ring || (*ring)->capacity) return error;
     return brood__fail_numbers(BROOD_EINVAL, "this end of a pipe only sends", 0, 0);
@@ -140,7 +140,7 @@ bool brood__pipe_scrub(struct slot_shm *slot, uint32_t index)
 int brood_pipe_close(brood_pipe_end end)
 {
     struct queue_shm *q;
-    uint64_t peer;
+    uint64_t peer = 0;
     int error = find(end, 0, &q, &peer);
     if (error == 0) error = brood__movable_mine(end.id);
     if (error < 0) return error;
@@ -156,7 +156,7 @@ int brood_pipe_send_moving(brood_pipe_end end, const void *data, size_t size, co
                            int timeout)
 {
     struct queue_shm *q;
-    uint64_t peer;
+    uint64_t peer = 0;
     int error = find_peer(end, timeout, &q, &peer);
     if (error == 0) error = brood__message_put(q, peer, data, size, moved, count, timeout);
     return answer(end, error);
@@ -170,7 +170,7 @@ int brood_pipe_send(brood_pipe_end end, const void *data, size_t size, int timeo
 int brood_pipe_send_buffer(brood_pipe_end end, brood_buffer buffer, int timeout)
 {
     struct queue_shm *q;
-    uint64_t peer;
+    uint64_t peer = 0;
     int error = find_peer(end, timeout, &q, &peer);
     if (error == 0) error = brood__message_put_buffer(q, peer, buffer.id, timeout);
     return answer(end, error);

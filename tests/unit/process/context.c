@@ -472,6 +472,7 @@ START_TEST(stands_as_told)
 {
     static char word[] = "CONTEXT_WORD=said";
     static char *environment[] = {word, NULL};
+    for (int number = 1; number < 32; number++) signal(number, SIG_DFL); /* what the test's starter ignores */
     for (int fd = 8; fd <= 9; fd++) {
         int ends[2];
         char byte;

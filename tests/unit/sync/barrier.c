@@ -233,6 +233,7 @@ START_TEST(freed_wakes_sleepers)
     start_waiters(children, 2, members_methods[_i], b);
     brood_test_ok(brood_barrier_free(b));
     for (int i = 0; i < 2; i++) members_end(children[i], ANSWER(BROOD_ESTALE));
+    for (int i = 0; i < 2; i++) members_repaired(HANDLE_INDEX(children[i].id));
     for (int i = 0; i < 100 && HANDLE_INDEX(next.id) != HANDLE_INDEX(b.id); i++) next = fresh(2);
     ck_assert_uint_eq(HANDLE_INDEX(next.id), HANDLE_INDEX(b.id)); /* nobody is left inside */
     ck_stale(b);

@@ -335,6 +335,7 @@ START_TEST(freed_wakes_sleepers)
     start_waiters(children, 2, BROOD_START_FORK, c, 1);
     brood_test_ok(brood_condition_free(c));
     for (int i = 0; i < 2; i++) members_end(children[i], ANSWER(BROOD_ESTALE));
+    for (int i = 0; i < 2; i++) members_repaired(HANDLE_INDEX(children[i].id));
     brood_condition next = {0};
     for (int i = 0; i < 100 && HANDLE_INDEX(next.id) != HANDLE_INDEX(c.id); i++) next = fresh(0);
     ck_assert_uint_eq(HANDLE_INDEX(next.id), HANDLE_INDEX(c.id)); /* its place is used again: nobody is left inside */

@@ -31,6 +31,11 @@
 #define PATIENCE 15000
 /* Milliseconds of a wait that is meant to end without what it waits for. */
 #define A_WHILE 20
+/*
+ * More than the slots of a table before it grows: so many objects made one after the other take every slot that is free
+ * or only waits to be taken apart, wherever the search begins.
+ */
+#define A_TABLE 2048
 /* Handles that nobody made, in each test of them. */
 #define FORGERIES 4000
 

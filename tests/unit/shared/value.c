@@ -167,7 +167,7 @@ START_TEST(freed_is_stale_for_ever)
     brood_value v = counter(), next = {0};
     brood_test_ok(brood_value_free(v));
     ck_stale(v);
-    for (int i = 0; i < 100 && HANDLE_INDEX(next.id) != HANDLE_INDEX(v.id); i++) next = counter();
+    for (int i = 0; i < A_TABLE && HANDLE_INDEX(next.id) != HANDLE_INDEX(v.id); i++) next = counter();
     ck_assert_uint_eq(HANDLE_INDEX(next.id), HANDLE_INDEX(v.id));
     ck_stale(v);
     ck_assert_int_eq(*brood_value_data(next, int), 0);

@@ -97,7 +97,7 @@ START_TEST(freed_is_stale_for_ever)
     ck_assert_int_eq(brood_barrier_wait(b, 0), 0);
     brood_test_ok(brood_barrier_free(b));
     ck_stale(b);
-    for (int i = 0; i < 100 && HANDLE_INDEX(next.id) != HANDLE_INDEX(b.id); i++) next = fresh(2);
+    for (int i = 0; i < A_TABLE && HANDLE_INDEX(next.id) != HANDLE_INDEX(b.id); i++) next = fresh(2);
     ck_assert_uint_eq(HANDLE_INDEX(next.id), HANDLE_INDEX(b.id));
     ck_stale(b);
 }
@@ -234,7 +234,7 @@ START_TEST(freed_wakes_sleepers)
     brood_test_ok(brood_barrier_free(b));
     for (int i = 0; i < 2; i++) members_end(children[i], ANSWER(BROOD_ESTALE));
     for (int i = 0; i < 2; i++) members_repaired(HANDLE_INDEX(children[i].id));
-    for (int i = 0; i < 100 && HANDLE_INDEX(next.id) != HANDLE_INDEX(b.id); i++) next = fresh(2);
+    for (int i = 0; i < A_TABLE && HANDLE_INDEX(next.id) != HANDLE_INDEX(b.id); i++) next = fresh(2);
     ck_assert_uint_eq(HANDLE_INDEX(next.id), HANDLE_INDEX(b.id)); /* nobody is left inside */
     ck_stale(b);
 }

@@ -129,7 +129,7 @@ START_TEST(freed_is_stale_for_ever)
     brood_test_ok(brood_condition_acquire(c, 0));
     brood_test_ok(brood_condition_free(c));
     ck_stale(c);
-    for (int i = 0; i < 100 && HANDLE_INDEX(next.id) != HANDLE_INDEX(c.id); i++) next = fresh(0);
+    for (int i = 0; i < A_TABLE && HANDLE_INDEX(next.id) != HANDLE_INDEX(c.id); i++) next = fresh(0);
     ck_assert_uint_eq(HANDLE_INDEX(next.id), HANDLE_INDEX(c.id));
     ck_stale(c);
     ck_assert_int_eq(brood_condition_acquire(next, 0), 0);
@@ -337,7 +337,7 @@ START_TEST(freed_wakes_sleepers)
     for (int i = 0; i < 2; i++) members_end(children[i], ANSWER(BROOD_ESTALE));
     for (int i = 0; i < 2; i++) members_repaired(HANDLE_INDEX(children[i].id));
     brood_condition next = {0};
-    for (int i = 0; i < 100 && HANDLE_INDEX(next.id) != HANDLE_INDEX(c.id); i++) next = fresh(0);
+    for (int i = 0; i < A_TABLE && HANDLE_INDEX(next.id) != HANDLE_INDEX(c.id); i++) next = fresh(0);
     ck_assert_uint_eq(HANDLE_INDEX(next.id), HANDLE_INDEX(c.id)); /* its place is used again: nobody is left inside */
     ck_stale(c);
 }

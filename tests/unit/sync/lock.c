@@ -56,7 +56,7 @@ START_TEST(freed_is_stale_for_ever)
     brood_test_ok(brood_lock_acquire(lock, 0));
     brood_test_ok(brood_lock_free(lock));
     ck_stale(lock);
-    for (int i = 0; i < 100 && HANDLE_INDEX(next.id) != HANDLE_INDEX(lock.id); i++)
+    for (int i = 0; i < A_TABLE && HANDLE_INDEX(next.id) != HANDLE_INDEX(lock.id); i++)
         brood_test_ok(brood_lock_new(&next));
     ck_assert_uint_eq(HANDLE_INDEX(next.id), HANDLE_INDEX(lock.id)); /* the same place, and yet another lock */
     brood_test_ok(brood_lock_acquire(next, 0));

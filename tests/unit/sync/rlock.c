@@ -76,7 +76,7 @@ START_TEST(freed_is_stale_for_ever)
     for (int i = 0; i < 3; i++) brood_test_ok(brood_rlock_acquire(lock, 0));
     brood_test_ok(brood_rlock_free(lock));
     ck_stale(lock);
-    for (int i = 0; i < 100 && HANDLE_INDEX(next.id) != HANDLE_INDEX(lock.id); i++) next = fresh();
+    for (int i = 0; i < A_TABLE && HANDLE_INDEX(next.id) != HANDLE_INDEX(lock.id); i++) next = fresh();
     ck_assert_uint_eq(HANDLE_INDEX(next.id), HANDLE_INDEX(lock.id));
     ck_stale(lock);
     ck_assert_int_eq(brood_rlock_release(next), BROOD_EPERM);

@@ -9,7 +9,7 @@
  *   --list       the names; SCENE is one of them, or the part before its slash
  *   --all        every turn of every loop, and ten times as many cuts of pairs
  *   --sample N   N cuts of each scene
- *   --stop       a scene ends at its first failure
+ *   --stop       end at the first failure
  *   --at K[,K[,N]]  this one cut, as a failure names it
  *   --seed N     for the choice of samples
  *   --jobs N     scenes at once; default: one for each processor
@@ -104,8 +104,9 @@ static void finish(struct run *run, int status, bool hung)
 
 static void run_all(unsigned jobs)
 {
-    for (unsigned next = 0, running = 0; next < run_count || running > 0;) {
-        if (next < run_count && running < jobs) {
+    bool enough = false;
+    for (unsigned next = 0, running = 0; (next < run_count && !enough) || running > 0;) {
+        if (next < run_count && running < jobs && !enough) {
             start(&runs[next++]);
             running++;
             continue;
@@ -119,6 +120,7 @@ static void run_all(unsigned jobs)
             if (hung) kill(run->pid, SIGKILL);
             if (waitpid(run->pid, &status, hung ? 0 : WNOHANG) != run->pid) continue;
             finish(run, status, hung);
+            enough |= plan.stop && atomic_load(&run->tally->failures) > 0;
             running--;
         }
     }

@@ -36,8 +36,8 @@ try() {
     fi
     timeout 120 "$own/kill" --jobs 1 --stop "$@" >"$own/out" 2>&1
     status=$?
-    if [ $status -eq 0 ]; then
-        echo "mutant $name: LIVES through $* ($(tail -n 1 "$own/out"))"
+    if ! grep -q -- ' --at ' "$own/out"; then
+        echo "mutant $name: LIVES through $*, status $status ($(tail -n 1 "$own/out"))"
         touch "$own.lives"
     else
         echo "mutant $name: caught by$(grep -m 1 -- ' --at ' "$own/out" |

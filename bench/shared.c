@@ -93,6 +93,31 @@ static double atomic_word(void *context, uint64_t n)
     return good ? seconds : bench_complain("word", "not all was added");
 }
 
+/* ---------------------------------------------------------------------------------------------------------- values */
+
+/* Set and get: each under the value's lock, as a Value of Python has it, or each by one access to its word. */
+static double value(void *context, uint64_t n)
+{
+    bool lock = *(const unsigned *)context;
+    brood_value v;
+    int64_t x = 0;
+    int error = brood_value_new(&v, int64_t, 0, .lock = lock);
+    if (error < 0) return bench_complain("value", brood_strerror(error));
+    double start = bench_now();
+    for (int64_t i = 0; i < (int64_t)n && error == 0; i++) {
+        if (lock) error = brood_value_acquire(v, BROOD_FOREVER);
+        if (error == 0) error = brood_value_set(v, &i);
+        if (lock && error == 0) error = brood_value_release(v);
+        if (lock && error == 0) error = brood_value_acquire(v, BROOD_FOREVER);
+        if (error == 0) error = brood_value_get(v, &x);
+        if (lock && error == 0) error = brood_value_release(v);
+    }
+    double seconds = bench_now() - start;
+    brood_value_free(v);
+    if (error < 0) return bench_complain("value", brood_strerror(error));
+    return x == (int64_t)n - 1 ? seconds : bench_complain("value", "not what was set");
+}
+
 /* ---------------------------------------------------------------------------------------------------------- arrays */
 
 static double fill(double *x, uint64_t n)
@@ -169,8 +194,11 @@ int main(int argc, char **argv)
     BROOD_INIT(&argc, &argv);
     bench_begin("shared", argc, argv);
     struct peer python = {.arguments = {"python_shared.py"}};
-    unsigned alone = 1, two = 2, page = 4096;
+    unsigned bare = 0, own_lock = 1, alone = 1, two = 2, page = 4096;
 
+    BENCH_ASK("value, set and get", "ns", {"brood", value, &bare, 64}, {"cpython", PEER(python, "value 0"), 64});
+    BENCH_ASK("value with a lock, set and get", "ns", {"brood", value, &own_lock, 64},
+              {"cpython", PEER(python, "value 1"), 64});
     BENCH_ASK("count, alone", "ns", {"brood", add, &alone, 64}, {"brood, locked", locked, &alone, 64},
               {"atomic word", atomic_word, &alone, 64}, {"cpython", PEER(python, "count 1"), 64});
     BENCH_ASK("count, 2 processes", "op/s", {"brood", add, &two, 64}, {"brood, locked", locked, &two, 64},

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""multiprocessing.Value, RawArray and SharedMemory of CPython."""
+"""multiprocessing.Value, with its lock and without, RawArray and SharedMemory of CPython."""
 import multiprocessing
 from multiprocessing import shared_memory
 
@@ -19,6 +19,16 @@ def count(processes, n):
     if processes == 1:
         return timed(add, value, n)
     return crew(*[(add, (value, n // processes))] * processes)
+
+
+def store_and_load(value, n):
+    for i in range(n):
+        value.value = i
+        value.value
+
+
+def value(lock, n):
+    return timed(store_and_load, fork.Value("q", 0, lock=bool(lock)), n)
 
 
 def fill(x, n):
@@ -42,4 +52,4 @@ def segment(n):
 
 
 if __name__ == "__main__":
-    serve(count=count, array=array, segment=segment)
+    serve(value=value, count=count, array=array, segment=segment)

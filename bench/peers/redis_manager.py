@@ -10,6 +10,8 @@ import time
 
 from peer import serve
 
+LEAST = 1000  # commands: its clock has milliseconds, and fewer take none
+
 # Debian's redis-tools has the server's program by another name, and starts no service when it is installed.
 program = shutil.which("redis-server") or shutil.which("redis-check-rdb")
 if not program or not shutil.which("redis-benchmark"):
@@ -18,10 +20,11 @@ if not program or not shutil.which("redis-benchmark"):
 
 def ask(socket, processes, n, *command):
     """Seconds for n commands by so many clients, each with one command at a time."""
-    out = subprocess.run(["redis-benchmark", "-s", socket, "-c", str(processes), "-n", str(n), "--csv", *command],
+    asked = max(n, LEAST)
+    out = subprocess.run(["redis-benchmark", "-s", socket, "-c", str(processes), "-n", str(asked), "--csv", *command],
                          capture_output=True, text=True, check=True).stdout
-    rate = [line for line in out.splitlines() if re.match(r'^"[^"]*","[0-9.]+', line)][-1]
-    return n / float(rate.split('","')[1].strip('"'))
+    rate = re.findall(r'^"[^"]*","([0-9.]+)"', out, re.MULTILINE)[-1]
+    return n / float(rate)
 
 
 def main():

@@ -123,7 +123,7 @@ typedef struct brood_frame {
  * own.
  */
 typedef struct brood_crash {
-    uint64_t id;   /* of the task: its serial; of a map: the item */
+    uint64_t id;   /* of the task: its serial; of a map or a stream: the item */
     char task[64]; /* its name */
     unsigned attempt;
     char worker[32]; /* its name */
@@ -155,7 +155,8 @@ typedef struct brood_map_options {
     size_t chunk; /* items handed to a worker at once, at most; 0: chosen, shrinking towards the end */
     int timeout;  /* ms for the whole map; 0 means BROOD_FOREVER */
     brood_report *report;
-    brood_crash *crash; /* filled for one of the lost items, if some left a record; else its pid is 0 */
+    brood_crash *crash; /* filled for one of the lost items, its id, if some left a record; else its pid is 0.  For the
+                           crash of each: submit, or imap */
     int *codes; /* n ints: what became of each item: 0, BROOD_ELOST, BROOD_EFAILED, BROOD_EOOM, BROOD_ECANCELED */
     brood_map_callback_fn *callback; /* of an asynchronous map: called by brood_pool_dispatch when all is decided; it
                                         may call brood_map_wait, or another does later */

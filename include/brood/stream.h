@@ -103,6 +103,14 @@ BROOD_API int brood_stream_next_exactly(brood_stream stream, void *result, size_
 BROOD_API int brood_stream_next_bytes(brood_stream stream, brood_bytes *result, int timeout, brood_outcome *outcome);
 
 /*
+ * What is known of the end of the worker in the item that the last brood_stream_next said was lost, as
+ * brood_future_crash, with the item's place in the input as crash->id: to be asked before the next brood_stream_next.
+ * 0; BROOD_EINVAL: no worker ended in it, or the last answer was another; BROOD_ESTALE: the stream, or the pool, was
+ * freed; BROOD_ENOTMEMBER.
+ */
+BROOD_API int brood_stream_crash(brood_stream stream, brood_crash *crash);
+
+/*
  * Ask the input and submit, as far as the window allows, without waiting for anything else: so that workers have
  * something to do before the first brood_stream_next.  How many items were submitted; or, if none was for that reason,
  * a code as of brood_stream_next that says so.

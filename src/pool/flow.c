@@ -146,6 +146,7 @@ static void take_back(struct stream *s)
 {
     if (s->lent.pool) brood__task_free(s->lent);
     s->lent.pool = 0;
+    s->has_lost = false;
 }
 
 /* The pool has gone, and all answers with it. */
@@ -248,7 +249,9 @@ static int give(struct stream *s, size_t place, void *result, size_t size, brood
     e->given++;
     s->open_items--;
     s->open_bytes -= e->bytes;
-    bool lent = code == 0 && bytes != NULL;
+    s->has_lost = code < 0 && e->state == ENTRY_SENT && e->given == e->ends;
+    s->lost = outcome->id;
+    bool lent = (code == 0 && bytes != NULL) || s->has_lost;
     if (lent) s->lent = e->future;
     if (e->given < e->ends) return code == 0 ? 1 : code;
     if (code == 0) {

@@ -205,6 +205,21 @@ int brood_stream_feed(brood_stream stream)
     return error < 0 ? error : (int)fed;
 }
 
+int brood_stream_crash(brood_stream stream, brood_crash *crash)
+{
+    struct stream *s = NULL;
+    int error = brood__enter();
+    if (error == 0) error = enter(stream, &s);
+    if (error < 0 || !s) return error;
+    if (s->has_lost)
+        error = brood_future_crash(s->lent, crash);
+    else
+        error = brood__fail_with(BROOD_EINVAL, "the last answer is not of an item that was lost");
+    if (error == 0) crash->id = s->lost;
+    leave(s);
+    return error;
+}
+
 int brood_stream_fd(brood_stream stream)
 {
     struct stream *s = NULL;

@@ -58,7 +58,9 @@ struct stream {
     bool ended;             /* it is not asked any more: */
     int last;               /* the answer behind everything, told once; 0 after that */
     int stuck;              /* why the last one could not be submitted, although it may be later; 0: it was */
-    brood_future lent;      /* whose result the caller looks at; pool 0: none */
+    brood_future lent;      /* whose result or crash the caller may look at; pool 0: none */
+    uint64_t lost;          /* the item of which `lent` is, if it has no result */
+    bool has_lost;          /* `lost` is one */
     _Atomic uint32_t asked; /* see brood__bell_arm_for */
 };
 

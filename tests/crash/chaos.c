@@ -571,6 +571,7 @@ static void run_stream(bool unordered)
     uint64_t result = 0, n = 0;
     brood_stream stream;
     brood_outcome outcome;
+    brood_crash crash;
     for (uint64_t i = 0; i < MAP_ITEMS; i++) in[i] = i + maps;
     int answer = brood_pool_imap_array_with(company.pool, &stream, cube, in, MAP_ITEMS, .unordered = unordered,
                                             .chunk = 16, .window_items = 200);
@@ -579,6 +580,9 @@ static void run_stream(bool unordered)
         if (answer < 0 && outcome.code == 0) break;
         if (!unordered && outcome.id != n) fail("a stream is out of order");
         check_item("stream", outcome.id, MAP_ITEMS, seen, answer, result, in[outcome.id % MAP_ITEMS]);
+        if (answer == BROOD_ELOST && outcome.signal &&
+            (brood_stream_crash(stream, &crash) < 0 || crash.id != outcome.id || crash.pid != outcome.pid))
+            fail("a stream does not tell of item %llu's end", (unsigned long long)outcome.id);
         n++;
         answer = 1;
     }

@@ -134,7 +134,7 @@ static void wait_in_set(brood_waitable item, int timeout)
     require(brood_waitset_free(set) == 0);
 }
 
-enum { FUNCTIONS = 101 };
+enum { FUNCTIONS = 102 };
 
 /* Of all streams one alone is there. */
 static void stream_call(brood_stream stream, int result)
@@ -165,6 +165,7 @@ static void call(unsigned function, uint64_t id, uint8_t more)
     brood_future forged = {more & 2 ? id : ids[POOL], more & 4 ? id : future.serial ^ more};
     brood_deadlock_member members[2];
     brood_worker workers[4];
+    brood_crash crash;
     brood_stream stream = {more & 2 ? id : lasting.id ^ (more & 4 ? 0 : id & 0xff)};
     bool lives; /* this object was there before the call */
 #define CALL(table, expression)                      \
@@ -327,6 +328,7 @@ static void call(unsigned function, uint64_t id, uint8_t more)
     case 98: CALL(TABLE_QUEUE, brood_queue_task_done(queue)); break;
     case 99: CALL(TABLE_QUEUE, brood_queue_join(queue, timeout)); break;
     case 100: CALL(TABLE_QUEUE, brood_queue_lost(queue)); break;
+    case 101: stream_call(stream, brood_stream_crash(stream, &crash)); break;
     default: abort();
     }
 }

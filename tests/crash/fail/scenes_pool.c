@@ -209,12 +209,15 @@ static void stream_of(bool unordered)
     if (ok(KIND_WORK,
            brood_pool_imap_array_with(pool, &stream, twice, in, ITEMS, .unordered = unordered, .chunk = 5))) {
         brood_outcome outcome;
+        brood_crash crash;
         while ((error = brood_stream_next(stream, &result, BROOD_FOREVER, &outcome)) != 0) {
             ok(KIND_WORK, error);
             if (error < 0 && outcome.code == 0) break;
             n++;
             expect(outcome.id < ITEMS && !seen[outcome.id]++);
             if (error > 0) expect(result == 2 * (int)outcome.id);
+            int told = error < 0 ? brood_stream_crash(stream, &crash) : BROOD_EINVAL;
+            expect(told == 0 ? crash.id == outcome.id : told == BROOD_EINVAL);
         }
         if (error == 0) expect(n == ITEMS);
         ok(KIND_NEVER, brood_stream_free(stream));

@@ -294,6 +294,80 @@ START_TEST(what_fails_or_is_lost_is_told_in_its_place)
 }
 END_TEST
 
+BROOD_TASK(fall_at, int, int, x)
+{
+    if (x % 10 == FAILS) brood_fail(77, "not %d", x);
+    if (x % 10 == CRASHES) abort();
+    if (x % 10 == 0) _exit(3);
+    return 2 * x;
+}
+
+static void check_crash(brood_stream stream, const brood_outcome *outcome)
+{
+    brood_crash crash;
+    int told = brood_stream_crash(stream, &crash);
+    if (outcome->code != BROOD_ELOST) {
+        ck_assert_int_eq(told, BROOD_EINVAL);
+        return;
+    }
+    brood_test_ok(told);
+    ck_assert_uint_eq(crash.id, outcome->id);
+    ck_assert_int_eq(crash.pid, outcome->pid);
+    ck_assert_int_eq(crash.reason, outcome->reason);
+    ck_assert_uint_eq(crash.attempt, outcome->attempt);
+    ck_assert_str_eq(crash.task, "fall_at");
+    if (crash.id % 10 == 0) {
+        ck_assert_int_eq(crash.status, 3);
+    } else {
+        ck_assert_int_eq(crash.signal, SIGABRT);
+        if (!BROOD_TEST_SANITIZED) ck_assert_uint_gt(crash.frame_count, 0);
+    }
+    brood_test_ok(brood_stream_crash(stream, &crash)); /* as often as one likes */
+}
+
+/* Each lost item has its own story, until the next answer. */
+START_TEST(how_each_worker_ended_is_told)
+{
+    brood_pool pool = new_pool(_i, 2);
+    brood_crash crash;
+    for (unsigned c = 0; c < 3; c++) {
+        for (int unordered = 0; unordered < 2; unordered++) {
+            struct numbers n = {.end = 20};
+            brood_stream stream;
+            brood_outcome outcome;
+            int result, answer, lost = 0;
+            brood_test_ok(
+                brood_pool_imap_with(pool, &stream, fall_at, count, &n, .unordered = unordered, .chunk = chunks[c]));
+            ck_assert_int_eq(brood_stream_crash(stream, &crash), BROOD_EINVAL);
+            while ((answer = brood_stream_next(stream, &result, PATIENCE, &outcome)) != 0) {
+                check_crash(stream, &outcome);
+                lost += answer == BROOD_ELOST;
+            }
+            ck_assert_int_eq(lost, 4);
+            ck_assert_int_eq(brood_stream_crash(stream, &crash), BROOD_EINVAL);
+            brood_test_ok(brood_stream_free(stream));
+            ck_assert_int_eq(brood_stream_crash(stream, &crash), BROOD_ESTALE);
+        }
+    }
+    brood_test_ok(brood_pool_free(pool));
+}
+END_TEST
+
+START_TEST(a_freed_pool_tells_of_no_crash)
+{
+    brood_pool pool = new_pool(_i, 1);
+    brood_stream stream;
+    brood_crash crash;
+    brood_test_ok(brood_pool_imap_array(pool, &stream, fall_at, (&(int){10}), 1));
+    ck_assert_int_eq(brood_stream_next(stream, NULL, PATIENCE, NULL), BROOD_ELOST);
+    brood_test_ok(brood_stream_crash(stream, &crash));
+    brood_test_ok(brood_pool_free(pool));
+    ck_assert_int_eq(brood_stream_crash(stream, &crash), BROOD_ESTALE);
+    ck_assert_int_eq(brood_stream_next(stream, NULL, PATIENCE, NULL), 0);
+    brood_test_ok(brood_stream_free(stream));
+}
+END_TEST
+
 START_TEST(deadlines_are_of_items)
 {
     brood_pool pool = new_pool(_i, 2);
@@ -608,6 +682,8 @@ static Suite *stream_suite(void)
     tcase_add_loop_test(each, chunks_stay_whole, 0, 3);
     tcase_add_loop_test(each, an_input_may_have_none_now_or_fail, 0, 3);
     tcase_add_loop_test(each, what_fails_or_is_lost_is_told_in_its_place, 0, 3);
+    tcase_add_loop_test(each, how_each_worker_ended_is_told, 0, 3);
+    tcase_add_loop_test(each, a_freed_pool_tells_of_no_crash, 0, 3);
     tcase_add_loop_test(each, deadlines_are_of_items, 0, 3);
     tcase_add_loop_test(each, workers_are_replaced_by_items, 0, 3);
     tcase_add_loop_test(each, a_closed_pool_takes_no_more, 0, 3);

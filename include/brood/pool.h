@@ -308,7 +308,9 @@ BROOD_API int brood_future_state(brood_future future);
 /*
  * Have it end.  One that is queued, or waits to run again, is BROOD_ECANCELED at once; one that runs is told
  * (brood_task_stopping), and after `grace` ms its worker is killed; BROOD_FOREVER: it is not.  What it answers before
- * that counts: a result is a result.  0; 1: it has its answer already; BROOD_ESTALE, BROOD_EINVAL, BROOD_ENOTMEMBER.
+ * that counts: a result is a result, and brood_fail is BROOD_ECANCELED, as the kill is.  So the future's answer is its
+ * result, or BROOD_ECANCELED with BROOD_REASON_CANCELLED; it is still to be freed.
+ * 0; 1: it has its answer already; BROOD_ESTALE, BROOD_EINVAL, BROOD_ENOTMEMBER.
  */
 BROOD_API int brood_future_cancel(brood_future future, int grace);
 
@@ -389,8 +391,8 @@ BROOD_API int brood_worker_id(void);
  * Call the callbacks of this process's tasks and maps in this pool that have their answers, here, one after the other;
  * if none has, wait for one: timeout in ms.  Those found in one look come in the order of submission.  In a callback
  * all calls are allowed, this one too.
- * How many were called; 0: no callback is to be called any more.  BROOD_EAGAIN (timeout 0), BROOD_ETIMEDOUT: none yet; the
- * pool's descriptor is quiet then until there may be (brood_pool_fd).  BROOD_ESTALE, BROOD_ECLOSED: the pool has gone, and
+ * How many were called; 0: no callback is to be called any more.  BROOD_EAGAIN (timeout 0), BROOD_ETIMEDOUT: none yet.
+ * 0 and BROOD_EAGAIN with timeout 0 make the pool's descriptor quiet until there may be (brood_pool_fd).  BROOD_ESTALE, BROOD_ECLOSED: the pool has gone, and
  * its callbacks are forgotten, as brood_pool_free does: to see those of open tasks, dispatch after brood_pool_terminate
  * and brood_pool_join.  BROOD_EINVAL, BROOD_ENOTMEMBER, and the errors of workers that can't start.
  * Thread-safe; not async-signal-safe.
@@ -398,12 +400,16 @@ BROOD_API int brood_worker_id(void);
 BROOD_API int brood_pool_dispatch(brood_pool pool, int timeout);
 
 /*
- * A descriptor of this process for this pool, made at the first call, the same afterwards; it belongs to the library
- * and is closed with the pool.  It is readable when a task or map of this pool may have got its answer, by whomever it
- * was submitted, and after this call.  Then ask for each of yours once, by brood_future_get or brood_map_wait with
- * timeout 0: the first that was asked for before, and still has none (BROOD_EAGAIN), makes it quiet, and whatever is
- * answered after that makes it readable again.  For one thread.  >= 0, BROOD_EMFILE, BROOD_EARENA, BROOD_ESTALE,
- * BROOD_ENOTMEMBER.
+ * A descriptor of this process for this pool, for an event loop of one's own.  It is made at the first call, the same
+ * afterwards; only poll it: reading and closing it is the library's, which closes it when this process frees the pool or
+ * ends.
+ * Readable means: a task or map of this pool may have got its answer, by whomever it was submitted; so it is after this
+ * call.  Then ask, with timeout 0, once for each of yours that is open: brood_future_get, brood_map_wait,
+ * brood_stream_next, and brood_pool_dispatch if there are callbacks.  One that was asked for before and still has no
+ * answer (BROOD_EAGAIN) makes it quiet, so poll it again at once; two rounds without an answer are quiet, and whatever is
+ * answered after that makes it readable again.  A loop that may have none open calls brood_pool_dispatch in each round,
+ * callbacks or not: that makes it quiet then.
+ * For one thread.  >= 0, BROOD_EMFILE, BROOD_EARENA, BROOD_ESTALE, BROOD_ENOTMEMBER.
  */
 BROOD_API int brood_pool_fd(brood_pool pool);
 

@@ -10,6 +10,7 @@
 #include "pool/map.h"
 #include "pool/own.h"
 #include "pool/task.h"
+#include "sync/bell.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -26,7 +27,8 @@ struct callback {
 
 static struct own own;
 static struct callback *first, **last = &first;
-static _Atomic uint32_t asked; /* see brood__bell_arm_for */
+/* By pool: see brood__bell_arm_for.  Turns of bells are all different, so pools that share a word only take longer. */
+static _Atomic uint32_t asked[1 << 12];
 
 static void lock(void)
 {
@@ -153,12 +155,16 @@ int brood_pool_dispatch(brood_pool pool, int timeout)
     int error = brood__enter_for(timeout);
     if (error < 0) return error;
     struct look l = {pool.id, NULL};
-    int result = brood__answers_wait(pool.id, look, &l, timeout, &asked);
+    _Atomic uint32_t *mine = &asked[HANDLE_INDEX(pool.id) % (sizeof asked / sizeof *asked)];
+    int result = brood__answers_wait(pool.id, look, &l, timeout, mine);
+    /* None is open: the descriptor is to be quiet as if there were, or who polls it would be woken for ever. */
+    bool some;
+    if (result > 0 && !l.due && timeout == 0 && brood__bell_arm_for(pool.id, mine))
+        l.due = next_due(pool.id, UINT_MAX, &some);
     if (result == BROOD_ESTALE || result == BROOD_ECLOSED) brood__dispatch_forget(pool.id);
     if (result < 0) return result;
     int n = 0;
     /* Those that are due now, and not for ever: a callback may submit another. */
-    bool some;
     for (int most = 4096; l.due; n++) {
         call(l.due);
         if (!brood__is_member()) return n + 1; /* it was the end of the family */

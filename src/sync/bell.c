@@ -10,7 +10,7 @@ struct bell {
     struct bell *next;
     uint64_t object, id;
     int fd;
-    uint32_t turn; /* counts how often it was quieted */
+    uint32_t turn; /* another one whenever it is quieted, and no other bell's */
 };
 static struct bell *bells;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -27,6 +27,14 @@ static void unlock(void)
     inside = false;
 }
 
+/* Never 0. */
+static uint32_t next_turn(void)
+{
+    static _Atomic uint32_t turns;
+    uint32_t turn = atomic_fetch_add_explicit(&turns, 1, memory_order_relaxed) + 1;
+    return turn ? turn : next_turn();
+}
+
 static struct bell *find(uint64_t object)
 {
     struct bell *b = bells;
@@ -38,7 +46,7 @@ int brood__bell_open(uint64_t object, struct bell **made)
 {
     struct bell *b = malloc(sizeof *b);
     if (!b) return BROOD_ENOMEM;
-    *b = (struct bell){.object = object, .fd = -1, .turn = 1};
+    *b = (struct bell){.object = object, .fd = -1, .turn = next_turn()};
     uint32_t index;
     int error = brood__slot_claim(TABLE_BELL, brood__self->member, NULL, &index);
     if (error == 0) {
@@ -86,7 +94,7 @@ static void quiet(struct bell *b)
     struct bell_shm *s = brood__slot_find(TABLE_BELL, b->id);
     /* seq_cst: the look at the object that follows must not come before; pairs with the fence in bell_ring. */
     if (s) atomic_exchange(&s->armed, 1);
-    if (++b->turn == 0) b->turn = 1;
+    b->turn = next_turn();
 }
 
 void brood__bell_quiet(struct bell *b)

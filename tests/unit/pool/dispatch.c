@@ -122,6 +122,71 @@ START_TEST(they_come_by_the_descriptor)
 }
 END_TEST
 
+/* Rounds of a loop with nothing to do until the descriptors are quiet: few, if it is done right. */
+static void settle(const brood_pool *pools, struct pollfd *ready, int n, int answer, const brood_future *future)
+{
+    int rounds = 0, result;
+    while (poll(ready, (nfds_t)n, 0) > 0) {
+        ck_assert_int_lt(++rounds, 1000);
+        if (future) ck_assert_int_eq(brood_future_get(*future, &result, 0, NULL), BROOD_EAGAIN);
+        for (int i = 0; i < n; i++) ck_assert_int_eq(brood_pool_dispatch(pools[i], 0), answer);
+    }
+}
+
+START_TEST(a_loop_without_callbacks_sleeps)
+{
+    brood_pool pool = new_pool(_i, 1);
+    brood_event event;
+    brood_future future;
+    int result;
+    brood_test_ok(brood_event_new(&event));
+    struct pollfd ready = {.fd = brood_pool_fd(pool), .events = POLLIN};
+    settle(&pool, &ready, 1, 0, NULL);
+    brood_test_ok(brood_pool_apply(pool, twice, &(int){1}, &result));
+    settle(&pool, &ready, 1, 0, NULL);
+    brood_test_ok(brood_pool_submit(pool, &future, wait_for, &event));
+    settle(&pool, &ready, 1, 0, &future); /* an answer that is no callback's is not missed by it */
+    brood_test_ok(brood_event_set(event));
+    do {
+        ck_assert_int_eq(poll(&ready, 1, PATIENCE), 1);
+        result = brood_future_get(future, NULL, 0, NULL);
+        ck_assert_int_eq(brood_pool_dispatch(pool, 0), 0);
+    } while (result == BROOD_EAGAIN);
+    brood_test_ok(result);
+    settle(&pool, &ready, 1, 0, NULL);
+    brood_test_ok(brood_pool_free(pool));
+    brood_test_ok(brood_event_free(event));
+}
+END_TEST
+
+START_TEST(a_loop_over_two_pools_sleeps)
+{
+    brood_pool pools[2] = {new_pool(_i, 1), new_pool(_i, 1)};
+    struct pollfd ready[2];
+    brood_event event;
+    int calls = 0;
+    brood_test_ok(brood_event_new(&event));
+    for (int i = 0; i < 2; i++) {
+        ready[i] = (struct pollfd){.fd = brood_pool_fd(pools[i]), .events = POLLIN};
+        brood_test_ok(brood_pool_submit_with(pools[i], NULL, wait_for, &event, .callback = hear, .context = &heard));
+        while (poll(&ready[0], 1, 0) > 0) brood_pool_dispatch(pools[0], 0); /* their turns are not the same */
+    }
+    settle(pools, ready, 2, BROOD_EAGAIN, NULL);
+    brood_test_ok(brood_event_set(event));
+    while (calls < 2) {
+        ck_assert_int_ge(poll(ready, 2, PATIENCE), 1);
+        for (int i = 0; i < 2; i++) {
+            int n = brood_pool_dispatch(pools[i], 0);
+            if (n > 0) calls += n;
+        }
+    }
+    ck_assert_int_eq(heard.calls, 2);
+    settle(pools, ready, 2, 0, NULL);
+    for (int i = 0; i < 2; i++) brood_test_ok(brood_pool_free(pools[i]));
+    brood_test_ok(brood_event_free(event));
+}
+END_TEST
+
 static int left;
 static void submits_again(void *context, brood_future future)
 {
@@ -252,6 +317,8 @@ static Suite *dispatch_suite(void)
     tcase_add_loop_test(each, callbacks_come_in_dispatch_alone, 0, 3);
     tcase_add_loop_test(each, they_come_as_the_answers_do, 0, 3);
     tcase_add_loop_test(each, they_come_by_the_descriptor, 0, 3);
+    tcase_add_loop_test(each, a_loop_without_callbacks_sleeps, 0, 3);
+    tcase_add_loop_test(each, a_loop_over_two_pools_sleeps, 0, 3);
     tcase_add_loop_test(each, a_callback_may_call_anything, 0, 3);
     tcase_add_loop_test(each, the_end_of_a_pool_with_callbacks, 0, 3);
     tcase_add_loop_test(each, maps_have_callbacks, 0, 3);

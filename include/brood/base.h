@@ -5,6 +5,17 @@
  * Timeouts are milliseconds as poll(2) has them: 0 tries, BROOD_FOREVER waits.  Any other negative number is
  * BROOD_EINVAL in every call, also where nobody would have to wait.  In an options struct, where 0 means default, 0 and
  * BROOD_FOREVER both wait; start_timeout alone has another default, and can't be BROOD_FOREVER.
+ *
+ * Options are structs, brood_..._options, of which each member may be left out: zero means the default.  Calls that take a
+ * pointer to one take NULL too, all defaults:
+ *     brood_queue_new(&q, NULL);                 brood_queue_new(&q, &(brood_queue_options){.max_items = 8});
+ * Macros that end in _with take the members themselves, behind their other arguments, at least one of them:
+ *     brood_pool_apply(pool, f, &x, &y);         brood_pool_apply_with(pool, f, &x, &y, .timeout = 100);
+ * and so do brood_value_new and brood_array_new.  The struct is read inside the call, and need not stay; what its members
+ * point to neither, if the member does not say so.
+ *
+ * Codes: 0 or a count on success, below 0 on failure.  One of them is no failure: BROOD_EOWNERDEAD says that the lock is
+ * held now, and is to be released, and that its last holder died with it.
  */
 #ifndef BROOD_BASE_H
 #define BROOD_BASE_H

@@ -118,7 +118,21 @@ BROOD_API int brood_manager_register(const brood_manager_type *type);
 
 /* Make an object of any type; args: a list of what its type takes, or nil.  This process holds it. */
 BROOD_API int brood_proxy_new(brood_proxy *proxy, brood_manager manager, const char *type, brood_variant args);
-/* Call any method; args: a list, or nil.  result may be NULL. */
+/*
+ * Call any method; args: a list, as brood_variant_list("key", 1), or nil.  result may be NULL.
+ * The built-in types have these methods (? may be left out); for most of them there is a function below:
+ *     dict, Namespace    get(key, default?) set(key, value) delete(key) has(key) size pop(key, default?) popitem
+ *                        setdefault(key, value) keys values items copy update(map) clear
+ *     list               get(index) set(index, item) append(item) extend(list) insert(index, item) delete(index)
+ *                        pop(index?) remove(item) index(item) count(item) clear size slice(from?, to?) copy sort reverse
+ *     Array              get(index) set(index, item) size slice(from?, to?)
+ *     Value              get set(item)
+ *     Queue              put(item) get size qsize empty full; JoinableQueue besides: task_done join
+ *     Lock, RLock        acquire release locked; Semaphore, BoundedSemaphore: acquire release value
+ *     Condition          acquire release wait notify(n?) notify_all
+ *     Event              set clear is_set wait
+ *     Barrier            wait reset abort parties n_waiting broken
+ */
 BROOD_API int brood_proxy_call(brood_proxy proxy, const char *method, brood_variant args, brood_variant *result,
                                int timeout);
 /* One hold more of this process; one less.  BROOD_EPERM: it holds it not. */
@@ -146,7 +160,11 @@ BROOD_API int brood_manager_array(brood_manager manager, brood_proxy *array, bro
 
 /* ---------------------------------------------------------------------------------------------- dicts, namespaces */
 
-/* BROOD_EMISSING: the key is not there.  value may be NULL in pop. */
+/*
+ * BROOD_EMISSING: the key is not there.  value may be NULL in pop.  set adds the key, or replaces what it had:
+ * brood_dict_set(d, brood_v("answer"), brood_v(42)).  A map that get answers is a copy: change it by brood_variant_put,
+ * and set it again, or keep a dict in the dict (brood_v(its proxy)), which is changed where it is.
+ */
 BROOD_API int brood_dict_get(brood_proxy dict, brood_variant key, brood_variant *value);
 BROOD_API int brood_dict_set(brood_proxy dict, brood_variant key, brood_variant value);
 BROOD_API int brood_dict_delete(brood_proxy dict, brood_variant key);

@@ -309,7 +309,8 @@ BROOD_API int brood_future_state(brood_future future);
  * Have it end.  One that is queued, or waits to run again, is BROOD_ECANCELED at once; one that runs is told
  * (brood_task_stopping), and after `grace` ms its worker is killed; BROOD_FOREVER: it is not.  What it answers before
  * that counts: a result is a result, and brood_fail is BROOD_ECANCELED, as the kill is.  So the future's answer is its
- * result, or BROOD_ECANCELED with BROOD_REASON_CANCELLED; it is still to be freed.
+ * result, or BROOD_ECANCELED with BROOD_REASON_CANCELLED, or that its worker died by itself (BROOD_ELOST); it is still to
+ * be freed.
  * 0; 1: it has its answer already; BROOD_ESTALE, BROOD_EINVAL, BROOD_ENOTMEMBER.
  */
 BROOD_API int brood_future_cancel(brood_future future, int grace);

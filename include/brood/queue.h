@@ -82,7 +82,9 @@ BROOD_API int brood_queue_get(brood_queue queue, void *data, size_t capacity, si
 
 /*
  * Put the bytes of *value; get a message of exactly that size, else BROOD_EMSGSIZE: then it is longer or shorter, which
- * brood_error_detail says, and stays.  value may be &(struct point){1, 2}, but no void *, which does not tell its size.
+ * brood_error_detail says, and stays.  value is a pointer: &x, or &(struct point){1, 2}.  All of an array is &array: its
+ * name alone would be a pointer to its first element, and does not compile in C; nor does a void *, which does not tell
+ * its size.  So with every ..._value call, and brood_value_get, brood_array_set and the like.
  */
 #define brood_queue_put_value(queue, ...) \
     brood_queue_put(queue, BROOD__VALUE(BROOD__BEFORE(__VA_ARGS__)), BROOD__LAST(__VA_ARGS__))
@@ -164,9 +166,14 @@ BROOD_END
 #ifdef __cplusplus
 #define BROOD__VALUE(...) (__VA_ARGS__), sizeof *(__VA_ARGS__)
 #else
+#define BROOD__IS_ARRAY(...) /* which the comma operator makes a pointer of */ \
+    (!__builtin_types_compatible_p(__typeof__(__VA_ARGS__), __typeof__((void)0, (__VA_ARGS__))))
 #define BROOD__VALUE(...) \
-    BROOD__ONLY_IF(_Generic((__VA_ARGS__), void * : 0, const void * : 0, default : 1),                             \
-                   "value: a void * does not tell its size", __VA_ARGS__), \
+    BROOD__ONLY_IF(_Generic((__VA_ARGS__), void * : 0, const void * : 0, default : 1),                        \
+                   "value: a void * does not tell its size",                                                  \
+                   BROOD__ONLY_IF(!BROOD__IS_ARRAY(__VA_ARGS__),                                              \
+                                  "value: an array is a pointer to its first element here; write &array",     \
+                                  __VA_ARGS__)),                                                              \
         sizeof *_Generic((__VA_ARGS__), void * : (char *)0, const void * : (char *)0, default : (__VA_ARGS__))
 #endif
 

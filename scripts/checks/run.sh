@@ -9,7 +9,7 @@ build=${1:-build}
 export BUILD=$build
 
 checks=("$@")
-[ $# -gt 0 ] || checks=(spdx words includes platform format headers symbols man python tidy)
+[ $# -gt 0 ] || checks=(spdx words includes platform format headers symbols man readme python tidy)
 
 passed=0
 failed=0

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* brood.c - where the areas are put together: what each adds to the supervisor, and how its garbage is taken apart. */
 #include "call/buffer.h"
+#include "manager/collection.h"
 #include "pipe/pipe.h"
 #include "pipe/token.h"
 #include "pool/pool.h"
@@ -30,7 +31,7 @@ slot_scrub_fn *const brood__slot_scrubs[TABLE_COUNT] = {
     [TABLE_BARRIER] = brood__barrier_scrub,     [TABLE_BUFFER] = brood__map_scrub_buffer,
     [TABLE_QUEUE] = brood__queue_scrub,         [TABLE_POOL] = brood__pool_scrub,
     [TABLE_SHARED] = brood__shared_scrub,       [TABLE_NAMED] = brood__named_scrub,
-    [TABLE_PIPE] = brood__pipe_scrub,
+    [TABLE_PIPE] = brood__pipe_scrub,           [TABLE_COLLECTION] = brood__collection_scrub,
 };
 
 void (*const brood__movable_drops[TABLE_COUNT])(uint32_t index) = {

@@ -14,6 +14,18 @@
  * process that made it, until brood_proxy_free or its end; by who said brood_proxy_hold; and by the objects that have it
  * in a value.  A value that is taken out of one (get of a queue, pop) brings holds of what it names to who takes it.
  *
+ * Members of one family need no server for what they use most: dicts, namespaces, lists, arrays and values of the family's
+ * own lie in its arena, and the same calls use them, without a system call.  Which it is, is chosen by how the object is
+ * made:
+ *
+ *     brood_manager_dict(brood_family(), &results);
+ *
+ * Of these: an object belongs to who made it and is freed with it, or with brood_proxy_free by any member; brood_proxy_hold
+ * gives it to the family, so that it lives until it is freed.  What its values name is not held by it, and no object of a
+ * server may be among them.  A call is whole or has not been, wherever its process dies (brood_dict_update: each pair
+ * is).  BROOD_EARENA: the arena is full, nothing has changed.  BROOD_EDEADLK: in a signal handler that interrupted a call
+ * on the same object.  BROOD_ECLOSED: its owner died.  What follows of connections and servers is not about them.
+ *
  * A process uses one connection for each manager, for all of its threads; a call that waits holds no other up.  What it
  * has through it goes back when the process dies, by whatever death: locks (the next one is told, BROOD_EOWNERDEAD), units
  * of semaphores, holds; its waiting calls are dropped; an item of a queue that it was being handed comes back to the
@@ -83,6 +95,13 @@ typedef struct brood_manager_stats {
     uint64_t ended;    /* connections that ended, ever */
 } brood_manager_stats;
 
+/* Stands for a manager where an object is made without one, in the arena. */
+static inline brood_manager brood_family(void)
+{
+    brood_manager family = {1};
+    return family;
+}
+
 BROOD_BEGIN
 
 /*
@@ -135,7 +154,10 @@ BROOD_API int brood_proxy_new(brood_proxy *proxy, brood_manager manager, const c
  */
 BROOD_API int brood_proxy_call(brood_proxy proxy, const char *method, brood_variant args, brood_variant *result,
                                int timeout);
-/* One hold more of this process; one less.  BROOD_EPERM: it holds it not. */
+/*
+ * One hold more of this process; one less.  BROOD_EPERM: it holds it not.
+ * Of the family's own: hold gives it to the family, free ends it, whoever has it.
+ */
 BROOD_API int brood_proxy_hold(brood_proxy proxy);
 BROOD_API int brood_proxy_free(brood_proxy proxy);
 

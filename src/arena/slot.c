@@ -9,13 +9,13 @@
 
 /* The capacities are those of an arena of full size; a small address space gets smaller tables (arena.c). */
 const struct table_shape brood__table_shapes[TABLE_COUNT] = {
-    [TABLE_MEMBER] = {512, 1 << 16},    [TABLE_LOCK] = {64, 1 << 20},     [TABLE_SEMAPHORE] = {128, 1 << 18},
-    [TABLE_EVENT] = {64, 1 << 20},      [TABLE_BUFFER] = {64, 1 << 22},   [TABLE_QUEUE] = {768, 1 << 16},
-    [TABLE_BELL] = {64, 1 << 16},       [TABLE_POOL] = {1024, 1 << 12},   [TABLE_PIPE] = {768, 1 << 16},
-    [TABLE_TOKEN] = {64, 1 << 16},      [TABLE_MODULE] = {512, 1 << 12},  [TABLE_SHARED] = {128, 1 << 20},
-    [TABLE_NAMED] = {512, 1 << 14},     [TABLE_SCOPE] = {64, 1 << 16},    [TABLE_RLOCK] = {64, 1 << 20},
-    [TABLE_CONDITION] = {128, 1 << 18}, [TABLE_BARRIER] = {128, 1 << 17}, [TABLE_PROGRAM] = {2048, 1 << 10},
-    [TABLE_MANAGER] = {512, 1 << 12},
+    [TABLE_MEMBER] = {512, 1 << 16},    [TABLE_LOCK] = {64, 1 << 20},        [TABLE_SEMAPHORE] = {128, 1 << 18},
+    [TABLE_EVENT] = {64, 1 << 20},      [TABLE_BUFFER] = {64, 1 << 22},      [TABLE_QUEUE] = {768, 1 << 16},
+    [TABLE_BELL] = {64, 1 << 16},       [TABLE_POOL] = {1024, 1 << 12},      [TABLE_PIPE] = {768, 1 << 16},
+    [TABLE_TOKEN] = {64, 1 << 16},      [TABLE_MODULE] = {512, 1 << 12},     [TABLE_SHARED] = {128, 1 << 20},
+    [TABLE_NAMED] = {512, 1 << 14},     [TABLE_SCOPE] = {64, 1 << 16},       [TABLE_RLOCK] = {64, 1 << 20},
+    [TABLE_CONDITION] = {128, 1 << 18}, [TABLE_BARRIER] = {128, 1 << 17},    [TABLE_PROGRAM] = {2048, 1 << 10},
+    [TABLE_MANAGER] = {512, 1 << 12},   [TABLE_COLLECTION] = {128, 1 << 18},
 };
 
 #define GROW_BYTES (64u * 1024u)

@@ -46,6 +46,7 @@ enum table {
     TABLE_MODULE,
     TABLE_PROGRAM,
     TABLE_MANAGER,
+    TABLE_COLLECTION,
     TABLE_COUNT
 };
 

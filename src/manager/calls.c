@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * calls.c - what users call of a proxy: each names a method and its arguments; calls() does the rest.
+ * calls.c - what users call of a proxy: each names a method and its arguments; calls() does the rest, with the server
+ * or, of an object that the family has without one, with the arena (collection.h).
  *
  * The arguments are the call's from its beginning, whatever comes of it.  Thread-safe; not async-signal-safe.
  */
 #include "call/error.h"
+#include "manager/collection.h"
 #include "manager/place.h"
 #include "process/item.h"
 
@@ -51,16 +53,53 @@ static int perform(brood_proxy proxy, const char *method, brood_variant *args, b
     return error;
 }
 
+/* Of an object without a server; the arguments are looked at only. */
+static int perform_here(brood_proxy proxy, const char *method, const brood_variant *args, size_t argc,
+                        brood_variant *result, int timeout)
+{
+    int error = brood__enter_for(timeout);
+    if (error == 0 && !method) error = brood__fail_with(BROOD_EINVAL, "that is no name of a method");
+    return error < 0 ? error : brood__collection_call(proxy.object, method, args, argc, result);
+}
+
+static bool is_here(brood_proxy proxy)
+{
+    return proxy.manager == FAMILY_MANAGER;
+}
+
 static int calls(brood_proxy proxy, const char *method, brood_variant args, brood_variant *result, int timeout)
 {
     if (result) *result = brood_variant_nil();
-    int error = perform(proxy, method, &args, result, timeout);
+    bool list = args.kind == BROOD_VARIANT_LIST;
+    int error = 0;
+    if (!is_here(proxy))
+        error = perform(proxy, method, &args, result, timeout);
+    else if (list || args.kind == BROOD_VARIANT_NIL)
+        error = perform_here(proxy, method, list ? args.as.items : NULL, list ? args.size : 0, result, timeout);
+    else
+        error = brood_variant_error(&args) < 0 ? brood_variant_error(&args)
+                                               : brood__fail_with(BROOD_EINVAL, "the arguments are no list");
     brood_variant_free(&args);
+    return error;
+}
+
+/* The same for n arguments in a row, of which only a server wants a list. */
+static int calls_with(brood_proxy proxy, const char *method, brood_variant *args, size_t n, brood_variant *result)
+{
+    if (!is_here(proxy)) return calls(proxy, method, brood_variant_list_of(args, n), result, 0);
+    if (result) *result = brood_variant_nil();
+    int error = perform_here(proxy, method, args, n, result, 0);
+    for (size_t i = 0; i < n; i++) brood_variant_free(&args[i]);
     return error;
 }
 
 #define NONE brood_variant_nil()
 #define ARGS(...) brood_variant_list(__VA_ARGS__)
+#define ROW(...)      \
+    (brood_variant[]) \
+    {                 \
+        __VA_ARGS__   \
+    }
 
 int brood_proxy_call(brood_proxy proxy, const char *method, brood_variant args, brood_variant *result, int timeout)
 {
@@ -119,6 +158,12 @@ int brood_proxy_new(brood_proxy *proxy, brood_manager manager, const char *type,
         if (error == 0) error = brood_variant_append(&all, item);
     }
     brood_variant_free(&args);
+    if (error == 0 && manager.id == FAMILY_MANAGER) {
+        error = brood__enter();
+        if (error == 0) error = brood__collection_new(proxy, type ? type : "", all.as.items + 1, all.size - 1);
+        brood_variant_free(&all);
+        return error;
+    }
     if (error < 0) {
         brood_variant_free(&all);
         return error;
@@ -131,12 +176,16 @@ int brood_proxy_new(brood_proxy *proxy, brood_manager manager, const char *type,
 
 int brood_proxy_hold(brood_proxy proxy)
 {
-    return calls((brood_proxy){proxy.manager, 0}, "hold", ARGS(proxy), NULL, 0);
+    if (!is_here(proxy)) return calls((brood_proxy){proxy.manager, 0}, "hold", ARGS(proxy), NULL, 0);
+    int error = brood__enter();
+    return error < 0 ? error : brood__collection_hold(proxy.object);
 }
 
 int brood_proxy_free(brood_proxy proxy)
 {
-    return calls((brood_proxy){proxy.manager, 0}, "drop", ARGS(proxy), NULL, 0);
+    if (!is_here(proxy)) return calls((brood_proxy){proxy.manager, 0}, "drop", ARGS(proxy), NULL, 0);
+    int error = brood__enter();
+    return error < 0 ? error : brood__collection_free(proxy.object);
 }
 
 int brood_manager_dict(brood_manager manager, brood_proxy *dict)
@@ -213,22 +262,22 @@ int brood_manager_array(brood_manager manager, brood_proxy *array, brood_variant
 
 int brood_dict_get(brood_proxy dict, brood_variant key, brood_variant *value)
 {
-    return calls(dict, "get", ARGS(key), value, 0);
+    return calls_with(dict, "get", ROW(key), 1, value);
 }
 
 int brood_dict_set(brood_proxy dict, brood_variant key, brood_variant value)
 {
-    return calls(dict, "set", ARGS(key, value), NULL, 0);
+    return calls_with(dict, "set", ROW(key, value), 2, NULL);
 }
 
 int brood_dict_delete(brood_proxy dict, brood_variant key)
 {
-    return calls(dict, "delete", ARGS(key), NULL, 0);
+    return calls_with(dict, "delete", ROW(key), 1, NULL);
 }
 
 int brood_dict_pop(brood_proxy dict, brood_variant key, brood_variant *value)
 {
-    return calls(dict, "pop", ARGS(key), value, 0);
+    return calls_with(dict, "pop", ROW(key), 1, value);
 }
 
 int brood_dict_has(brood_proxy dict, brood_variant key)
@@ -273,17 +322,17 @@ int brood_dict_clear(brood_proxy dict)
 
 int brood_list_append(brood_proxy list, brood_variant item)
 {
-    return calls(list, "append", ARGS(item), NULL, 0);
+    return calls_with(list, "append", ROW(item), 1, NULL);
 }
 
 int brood_list_get(brood_proxy list, int64_t index, brood_variant *item)
 {
-    return calls(list, "get", ARGS(index), item, 0);
+    return calls_with(list, "get", ROW(brood_variant_int(index)), 1, item);
 }
 
 int brood_list_set(brood_proxy list, int64_t index, brood_variant item)
 {
-    return calls(list, "set", ARGS(index, item), NULL, 0);
+    return calls_with(list, "set", ROW(brood_variant_int(index), item), 2, NULL);
 }
 
 int brood_list_insert(brood_proxy list, int64_t index, brood_variant item)
@@ -298,7 +347,7 @@ int brood_list_delete(brood_proxy list, int64_t index)
 
 int brood_list_pop(brood_proxy list, int64_t index, brood_variant *item)
 {
-    return calls(list, "pop", ARGS(index), item, 0);
+    return calls_with(list, "pop", ROW(brood_variant_int(index)), 1, item);
 }
 
 int brood_list_extend(brood_proxy list, brood_variant items)

@@ -147,6 +147,15 @@ static int update(struct request *r, struct dict_object *d, size_t i)
     if (brood__item_next(&at, end, &item) < 0 || item.kind != ITEM_MAP)
         return brood__fail_with(BROOD_EINVAL, "%.*s wants a map", (int)r->method.size, (const char *)r->method.at);
     int error = 0;
+    const unsigned char *first = at;
+    for (uint64_t n = d->texts ? item.value : 0; n && error == 0; n--) { /* before anything is changed */
+        struct slice key = {.at = at};
+        error = brood__value_walk(&at, end, NULL, NULL);
+        key.size = (size_t)(at - key.at);
+        if (error == 0) error = check_key(d, key);
+        if (error == 0) error = brood__value_walk(&at, end, NULL, NULL);
+    }
+    at = first;
     for (uint64_t n = item.value; n && error == 0; n--) {
         struct slice key = {.at = at}, value;
         error = brood__value_walk(&at, end, NULL, NULL);

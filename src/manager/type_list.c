@@ -312,36 +312,10 @@ static int list_reverse(struct request *r)
     return 0;
 }
 
-/* Numbers by their value, then texts by their letters, then the rest by their encoding. */
-static int rank(const struct value *v, struct item *item)
-{
-    const unsigned char *at = v->bytes;
-    if (brood__item_next(&at, v->bytes + v->size, item) < 0) return 2;
-    if (item->kind == ITEM_UINT || item->kind == ITEM_NEGINT || item->kind == ITEM_FLOAT) return 0;
-    return item->kind == ITEM_TEXT ? 1 : 2;
-}
-
-static long double number_of(const struct item *item)
-{
-    double real;
-    memcpy(&real, &item->value, sizeof real);
-    if (item->kind == ITEM_FLOAT) return real;
-    return item->kind == ITEM_UINT ? (long double)item->value : -1 - (long double)item->value;
-}
-
 static int in_order(const void *left, const void *right)
 {
     const struct value *a = *(const struct value *const *)left, *b = *(const struct value *const *)right;
-    struct item x, y;
-    int first = rank(a, &x), second = rank(b, &y);
-    if (first != second) return first - second;
-    if (first == 0) {
-        long double m = number_of(&x), n = number_of(&y);
-        if (m < n || m > n) return m < n ? -1 : 1;
-    }
-    if (first == 1)
-        return brood__slice_compare((struct slice){x.data, (size_t)x.value}, (struct slice){y.data, (size_t)y.value});
-    return brood__slice_compare(brood__value_slice(a), brood__value_slice(b));
+    return brood__value_order(brood__value_slice(a), brood__value_slice(b));
 }
 
 static int list_sort(struct request *r)

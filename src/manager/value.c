@@ -11,6 +11,36 @@ int brood__slice_compare(struct slice a, struct slice b)
     return order ? order : (a.size > b.size) - (a.size < b.size);
 }
 
+static int rank(struct slice v, struct item *item)
+{
+    const unsigned char *at = v.at;
+    if (brood__item_next(&at, v.at + v.size, item) < 0) return 2;
+    if (item->kind == ITEM_UINT || item->kind == ITEM_NEGINT || item->kind == ITEM_FLOAT) return 0;
+    return item->kind == ITEM_TEXT ? 1 : 2;
+}
+
+static long double number_of(const struct item *item)
+{
+    double real;
+    memcpy(&real, &item->value, sizeof real);
+    if (item->kind == ITEM_FLOAT) return real;
+    return item->kind == ITEM_UINT ? (long double)item->value : -1 - (long double)item->value;
+}
+
+int brood__value_order(struct slice a, struct slice b)
+{
+    struct item x, y;
+    int first = rank(a, &x), second = rank(b, &y);
+    if (first != second) return first - second;
+    if (first == 0) {
+        long double m = number_of(&x), n = number_of(&y);
+        if (m < n || m > n) return m < n ? -1 : 1;
+    }
+    if (first == 1)
+        return brood__slice_compare((struct slice){x.data, (size_t)x.value}, (struct slice){y.data, (size_t)y.value});
+    return brood__slice_compare(a, b);
+}
+
 struct walk {
     const unsigned char *at, *end;
     handle_fn *handle;

@@ -6,7 +6,8 @@
  * small.  A map is a list of 2 * size items in the order of its keys, so that a key is found by halving.
  * depth bounds every recursion here.
  */
-#include "manager/value.h"
+#include "arena/slot.h"
+#include "manager/collection.h"
 #include "process/item.h"
 
 #include <stdlib.h>
@@ -233,8 +234,10 @@ int brood_variant_get_handle(const brood_variant *v, uint64_t *id)
 
 int brood_variant_get_proxy(const brood_variant *v, brood_proxy *proxy)
 {
-    if (v->kind != BROOD_VARIANT_HANDLE || v->size == 0) return BROOD_EINVAL;
-    *proxy = (brood_proxy){v->size, v->as.number};
+    if (v->kind != BROOD_VARIANT_HANDLE) return BROOD_EINVAL;
+    bool here = v->size == 0 && HANDLE_TABLE(v->as.number) == TABLE_COLLECTION;
+    if (v->size == 0 && !here) return BROOD_EINVAL;
+    *proxy = (brood_proxy){here ? FAMILY_MANAGER : v->size, v->as.number};
     return 0;
 }
 

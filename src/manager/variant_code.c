@@ -6,7 +6,7 @@
  * there; depth bounds the recursion.  Thread-safe; no state.
  */
 #include "call/error.h"
-#include "manager/value.h"
+#include "manager/collection.h"
 #include "process/item.h"
 
 #include <inttypes.h>
@@ -182,7 +182,7 @@ int brood_variant_decode(brood_variant *v, const void *bytes, size_t size)
 
 bool brood__variant_belongs(const brood_variant *v, uint64_t manager)
 {
-    if (v->kind == BROOD_VARIANT_HANDLE) return v->size == 0 || v->size == manager;
+    if (v->kind == BROOD_VARIANT_HANDLE) return v->size == 0 || v->size == FAMILY_MANAGER || v->size == manager;
     size_t n = v->kind == BROOD_VARIANT_LIST ? v->size : v->kind == BROOD_VARIANT_MAP ? 2 * v->size : 0;
     for (size_t i = 0; i < n; i++)
         if (!brood__variant_belongs(&v->as.items[i], manager)) return false;

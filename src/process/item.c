@@ -47,15 +47,22 @@ static unsigned char *room(struct item_writer *w, size_t size)
     if (size > w->capacity - w->size) {
         size_t capacity = w->capacity < 256 ? 256 : w->capacity * 2;
         if (capacity < w->size + size) capacity = w->size + size;
-        unsigned char *bytes = realloc(w->bytes, capacity);
+        unsigned char *bytes = realloc(w->borrowed ? NULL : w->bytes, capacity);
         if (!bytes) {
             w->error = BROOD_ENOMEM;
             return NULL;
         }
+        if (w->borrowed) memcpy(bytes, w->bytes, w->size);
+        w->borrowed = false;
         w->bytes = bytes;
         w->capacity = capacity;
     }
     return w->bytes + w->size;
+}
+
+void brood__item_done(struct item_writer *w)
+{
+    if (!w->borrowed) free(w->bytes);
 }
 
 void brood__item_put_raw(struct item_writer *w, const void *bytes, size_t size)

@@ -12,12 +12,16 @@
 
 /* Bytes that grow as items are put in.  After an error nothing more happens: look at it once, at the end. */
 struct item_writer {
-    unsigned char *bytes; /* malloc'ed */
+    unsigned char *bytes; /* malloc'ed, unless borrowed */
     size_t size;
     size_t capacity;
-    size_t most; /* size never exceeds it */
-    int error;   /* BROOD_ENOMEM, BROOD_EINVAL (too long, with a detail) */
+    size_t most;   /* size never exceeds it */
+    int error;     /* BROOD_ENOMEM, BROOD_EINVAL (too long, with a detail) */
+    bool borrowed; /* bytes are the caller's, so far: what does not fit goes elsewhere */
 };
+
+/* Free what it has. */
+void brood__item_done(struct item_writer *w);
 
 void brood__item_put_raw(struct item_writer *w, const void *bytes, size_t size);
 void brood__item_put_map(struct item_writer *w, size_t pairs);

@@ -115,11 +115,22 @@ static unsigned thin(unsigned *ks, unsigned n, unsigned sample)
     return sample;
 }
 
+/* In any order: where one failure is enough, the place that fails should not have to wait for all before it. */
+static void shuffle(unsigned *ks, unsigned n)
+{
+    for (unsigned i = n; i > 1; i--) {
+        unsigned j = lot(i), k = ks[i - 1];
+        ks[i - 1] = ks[j];
+        ks[j] = k;
+    }
+}
+
 static void play_single(const struct plan *plan, unsigned variant, struct cuts cuts)
 {
     bool forks = scene->flags & SCENE_FORKS;
     unsigned sample = plan->sample || plan->all || !forks ? plan->sample : STEPPED_CUTS;
     unsigned n = thin(cuts.k, cuts.count, sample), length = tracer_path(0);
+    if (stop) shuffle(cuts.k, n);
     for (unsigned i = 0; i < n; i++)
         play((struct cut){.k = {cuts.k[i]}, .order = variant}, false, forks ? BY_STEPS : BY_BREAKPOINTS);
     for (unsigned i = 0; i < STEPPED && !plan->sample; i++) {

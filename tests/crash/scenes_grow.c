@@ -166,7 +166,7 @@ static void get_shrinks(const struct cut *cut)
     nothing_is_twice();
 }
 
-/* A buffer is put into a queue that grows for it; then the supervisor dies over what that left. */
+/* A buffer is put into a queue that grows for it; the supervisor may die over what that left. */
 static int make(struct order *order)
 {
     brood_buffer buffer;
@@ -178,7 +178,7 @@ static int put_buffer(struct order *order)
 {
     return brood_queue_put_buffer((brood_queue){order->id}, (brood_buffer){order->made}, BROOD_FOREVER);
 }
-static void buffer_repaired(const struct cut *cut)
+static void put_buffer_cut(const struct cut *cut, bool supervisor_dies)
 {
     brood_queue queue = new_growing(cut->order);
     uint64_t ids[SHORT + 40];
@@ -192,13 +192,15 @@ static void buffer_repaired(const struct cut *cut)
     victim_start(&v, make, put_buffer, queue.id);
     victim_step(&v, cut->k[0]);
     victim_kill(&v);
-    bury_begin(v.proc.member);
-    victim_start(&supervisor, NULL, supervise, 0);
-    supervisor.proc.post->order.number = v.proc.member;
-    victim_step(&supervisor, cut->k[1]);
-    victim_kill(&supervisor);
+    if (supervisor_dies) {
+        bury_begin(v.proc.member);
+        victim_start(&supervisor, NULL, supervise, 0);
+        supervisor.proc.post->order.number = v.proc.member;
+        victim_step(&supervisor, cut->k[1]);
+        victim_kill(&supervisor);
+    }
     bury(v.proc.member);
-    bury(supervisor.proc.member);
+    if (supervisor_dies) bury(supervisor.proc.member);
     unsigned there = slots_in_use(TABLE_BUFFER);
     expect(there == 1 || (there == 0 && !v.ended));
     expect_is(brood_queue_close(queue), 0); /* by the heir: the records can be looked at */
@@ -207,10 +209,20 @@ static void buffer_repaired(const struct cut *cut)
     nothing_is_twice();
 }
 
+static void put_buffer_grows(const struct cut *cut)
+{
+    put_buffer_cut(cut, false);
+}
+static void buffer_repaired(const struct cut *cut)
+{
+    put_buffer_cut(cut, true);
+}
+
 const struct scene grow_scenes[] = {
     {"grow/put", put_grows, 0, 12},
     {"grow/put-twice", put_grows_twice, SCENE_PAIR, 4},
     {"grow/get-shrinks", get_shrinks, 0, 4},
+    {"grow/put-buffer", put_buffer_grows, 0, 2},
     {"grow/buffer-repaired", buffer_repaired, SCENE_PAIR, 2},
     {NULL, NULL, 0, 0},
 };

@@ -4,6 +4,7 @@
 #include "peer.h"
 
 #include <brood.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #define WORKERS 2
@@ -12,6 +13,12 @@
 
 BROOD_TASK(nothing, double, double, x)
 {
+    return x;
+}
+
+BROOD_TASK(die, double, double, x)
+{
+    raise(SIGKILL);
     return x;
 }
 
@@ -89,6 +96,21 @@ static double apply(void *context, uint64_t n)
     return bench_now() - start;
 }
 
+/* A task that ends its worker, until that is known, and the next one's answer. */
+static double crash(void *context, uint64_t n)
+{
+    const struct arrays *a = context;
+    double start = bench_now();
+    for (uint64_t i = 0; i < n; i++) {
+        double result = -1, x = (double)i;
+        if (brood_pool_apply(a->pool, die, &x, &result) != BROOD_ELOST) return bench_complain("crash", "not lost");
+        int error = brood_pool_apply(a->pool, nothing, &x, &result);
+        if (error == 0 && result != x) error = BROOD_ECORRUPT;
+        if (error < 0) return bench_complain("crash", brood_strerror(error));
+    }
+    return bench_now() - start;
+}
+
 int main(int argc, char **argv)
 {
     BROOD_INIT(&argc, &argv);
@@ -130,6 +152,9 @@ int main(int argc, char **argv)
               {"cpython executor", PEER(executor_python, "submit"), 100});
     BENCH_ASK("apply, there and back", "us", {"brood", apply, &own, 1}, {"cpython", PEER(pool_python, "apply"), 1},
               {"cpython executor", PEER(executor_python, "apply"), 1});
+    /* A Pool of CPython never tells of it; an executor is broken by it, and made anew. */
+    BENCH_ASK("a crash, and the next task", "us", {"brood", crash, &own, 1},
+              {"cpython executor", PEER(executor_python, "crash"), 1});
     peer_close(&pool_python);
     peer_close(&executor_python);
     brood_pool_free(own.pool);

@@ -5,6 +5,7 @@
 
 #include <brood.h>
 #include <errno.h>
+#include <pthread.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -100,6 +101,23 @@ static double spawn_and_wait(void *context, uint64_t n)
     return bench_now() - start;
 }
 
+static void *nothing_in_a_thread(void *argument)
+{
+    return argument;
+}
+
+static double thread_and_join(void *context, uint64_t n)
+{
+    double start = bench_now();
+    for (uint64_t i = 0; i < n; i++) {
+        pthread_t thread;
+        int error = pthread_create(&thread, NULL, nothing_in_a_thread, context);
+        if (error == 0) error = pthread_join(thread, NULL);
+        if (error != 0) return bench_complain("pthread_create", strerror(error));
+    }
+    return bench_now() - start;
+}
+
 static void ask_start_and_join(bool big)
 {
     const char *caller = big ? "a caller of 1 GiB" : "a small caller";
@@ -111,7 +129,8 @@ static void ask_start_and_join(bool big)
         snprintf(name, sizeof name, "start+join, %s, %s", method, caller);
         struct bench_system raw = {"posix_spawn+wait", spawn_and_wait, NULL, 1};
         if (own == BROOD_START_FORK) raw = (struct bench_system){"fork+wait", fork_and_wait, NULL, 1};
-        BENCH_ASK(name, "us", {"brood", start_and_join, &own, 1}, raw, {"cpython", PEER(python, method), 1});
+        BENCH_ASK(name, "us", {"brood", start_and_join, &own, 1}, raw, {"thread", thread_and_join, NULL, 1},
+                  {"cpython", PEER(python, method), 1});
     }
     peer_close(&python);
 }

@@ -12,7 +12,7 @@ mkdir -p build
 printf '%s, %s processors, Linux %s\n' \
     "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)" "$(uname -r)"
 failed=
-for area in queue pipe lock sync pool start manager shared; do
+for area in queue pipe lock sync pool work start manager shared; do
     if "$build/bench/bench_$area" >build/bench.part; then :; else failed="$failed $area"; fi
     cat build/bench.part >>build/bench.json
     awk -f bench/table.awk build/bench.part

@@ -2,6 +2,8 @@
 """multiprocessing.Pool ('pool') or concurrent.futures.ProcessPoolExecutor ('executor') of CPython, two workers."""
 import concurrent.futures
 import multiprocessing
+import os
+import signal
 import sys
 
 from peer import serve, timed
@@ -11,6 +13,22 @@ WORKERS = 2
 
 def nothing(x):
     return x
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def crash(n):
+    workers = concurrent.futures.ProcessPoolExecutor(WORKERS)
+    for _ in range(n):
+        try:
+            workers.submit(die).result()
+        except concurrent.futures.process.BrokenProcessPool:
+            workers.shutdown()
+            workers = concurrent.futures.ProcessPoolExecutor(WORKERS)
+        workers.submit(nothing, 0.0).result()
+    workers.shutdown()
 
 
 def pool():
@@ -53,7 +71,8 @@ def executor():
             for i in range(n):
                 workers.submit(nothing, float(i)).result()
 
-        serve(submit=lambda n: timed(submit, n), apply=lambda n: timed(apply, n))
+        serve(submit=lambda n: timed(submit, n), apply=lambda n: timed(apply, n),
+              crash=lambda n: timed(crash, n))
 
 
 if __name__ == "__main__":

@@ -126,6 +126,24 @@ mutant barrier-resets-untold sync/barrier.c 's/PLACE\(round, PLACE_TOLD, MEMBER\
 mutant barrier-half-made sync/barrier.c 's/^ *b->places = 0;.*$//' barrier/new
 mutant barrier-forgets-parties sync/barrier.c 's/hit \|= !orderly \|\| /hit |= /' barrier/known
 
+# --- dicts and lists in the arena
+mutant collection-heir-believes manager/collection_call.c 's/brood__collection_derive\(c\);/;/' dict/set-two dict/set-new
+mutant collection-empties-first manager/collection_dict.c \
+    's/^( *)(atomic_store_explicit\(&row->value, ref, memory_order_release\);)/\1atomic_store(\&row->value, REF_NONE); \2/' \
+    dict/set-replace
+mutant collection-counts-first manager/collection_dict.c \
+    's/^( *)row->hash = hash;/\1atomic_store(\&b->state, (rows + 1) << 1);\n\1row->hash = hash;/' dict/set-new
+mutant collection-moves-in-place manager/collection_list.c \
+    '/^static void take_out/,/^}/ { s/bool other = .*;/bool other = false;/; s/ = 0; other && / = 0; /; s/brood__items\(b, true\)/brood__items(b, false)/ }' \
+    collection/delete
+mutant collection-sorts-in-place manager/collection_list.c \
+    '/^static int list_sort/,/^}/ { s/brood__items\(b, true\)\[i\], items/brood__items(b, false)[i], items/; s/commit\(b, size, true\)/commit(b, size, false)/ }' \
+    collection/sort
+mutant collection-sees-nobody manager/collection.c \
+    '/^bool brood__collection_scrub/,/^}/ { s/if \(nobody\) .*;//; s/bool nobody = .*;/bool nobody = true;/ }' collection/free-under
+mutant collection-grows-in-two manager/collection.c \
+    's/^( *)error = brood__pages_move\(/\1brood__pages_free(TABLE_COLLECTION, (uint32_t)(place \/ sizeof *c));\n&/' dict/grow
+
 # --- events
 mutant event-set-unannounced sync/event.c '/^static int change/,/^}/ s/brood__os_announce\(brood__low_half\(&e->word\)\)/NULL/' \
     event/set

@@ -28,6 +28,7 @@ const struct scene *const scenes[] = {
     shared_scenes,
     name_scenes,
     grow_scenes,
+    collection_scenes,
     joinable_scenes,
     priority_scenes,
     wait_scenes,

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TYPES = 14, FUNCTIONS = 47 };
+enum { TYPES = 19, OF_SERVER = 14, FUNCTIONS = 47 }; /* the rest are the family's own */
 static brood_manager manager;
 static brood_proxy proxies[TYPES];
 
@@ -33,16 +33,18 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 static void have_all(void)
 {
     static const char *const types[TYPES] = {
-        "dict",      "list",  "Namespace", "Queue", "JoinableQueue", "Lock",   "RLock", "BoundedSemaphore",
-        "Condition", "Event", "Semaphore", "Value", "Array",         "Barrier"};
+        "dict",      "list",  "Namespace", "Queue", "JoinableQueue", "Lock",    "RLock", "BoundedSemaphore",
+        "Condition", "Event", "Semaphore", "Value", "Array",         "Barrier", "dict",  "list",
+        "Namespace", "Value", "Array"};
     if (!manager.id) require(brood_manager_new(&manager, &(brood_manager_options){.max_memory = 4 << 20}) == 0);
     for (int i = 0; i < TYPES; i++) {
         brood_variant nothing = brood_variant_nil();
         if (proxies[i].manager && brood_proxy_call(proxies[i], "no such method", nothing, NULL, 0) != BROOD_ESTALE)
             continue;
-        require(brood_proxy_new(&proxies[i], manager, types[i],
-                                i == 12  ? brood_variant_list(brood_variant_list(1, 2))
-                                : i > 10 ? brood_variant_list(2)
+        bool array = i == 12 || i == 18, number = (i > 10 && i < OF_SERVER) || i == 17;
+        require(brood_proxy_new(&proxies[i], i < OF_SERVER ? manager : brood_family(), types[i],
+                                array    ? brood_variant_list(brood_variant_list(1, 2))
+                                : number ? brood_variant_list(2)
                                          : nothing) == 0);
     }
 }
@@ -60,10 +62,10 @@ static brood_proxy handle(uint8_t kind, uint64_t value)
     }
 }
 
-/* With a manager that nobody made, no call is a success. */
-static void wants(brood_proxy p, int64_t result)
+/* With a manager that nobody made, and of an object that the family has not, no call is a success. */
+static void wants(bool there, int64_t result)
 {
-    if (p.manager != manager.id) require(result < 0);
+    if (!there) require(result < 0);
     if (result < 0) require(brood_error_name((int)result)[0] != 0);
     require(result != BROOD_ELOST && result != BROOD_ECORRUPT);
 }
@@ -79,7 +81,8 @@ static void call(unsigned function, brood_proxy p, uint8_t more)
     brood_proxy fresh = {0, 0};
     char text[64];
     int64_t result = 0;
-    bool took_key = false, took_value = false;
+    bool took_key = false, took_value = false, family = m.id == brood_family().id;
+    bool there = m.id == manager.id || (family && brood__slot_find(TABLE_COLLECTION, p.object));
     switch (function) {
 #define KEY (took_key = true, key)
 #define VALUE (took_value = true, value)
@@ -132,7 +135,8 @@ static void call(unsigned function, brood_proxy p, uint8_t more)
     case 46: result = m.id == manager.id ? 0 : brood_manager_free(m); break;
     default: break;
     }
-    if (function < 46 || p.manager != manager.id) wants(p, result);
+    if (function == 43 || function == 44) there |= family;
+    if (function < 46 || p.manager != manager.id) wants(there, result);
     if (fresh.manager) require(brood_proxy_free(fresh) == 0);
     if (!took_key) brood_variant_free(&key);
     if (!took_value) brood_variant_free(&value);

@@ -21,6 +21,27 @@ static void found(void)
     ok(KIND_NEVER, brood_lock_free(lock));
 }
 
+/* Dicts and lists without a server, which grow; what does not fit has changed nothing. */
+enum { COLLECTED = 400 };
+
+static void collections(void)
+{
+    brood_proxy dict, list;
+    int64_t in_dict = 0, in_list = 0;
+    if (!ok(KIND_BELL, brood_manager_dict(brood_family(), &dict))) return;
+    if (ok(KIND_BELL, brood_manager_list(brood_family(), &list))) {
+        for (int i = 0; i < COLLECTED; i++) {
+            if (ok(KIND_BELL, brood_dict_set(dict, brood_v(i), brood_v("a text that is longer than a word"))))
+                in_dict++;
+            if (ok(KIND_BELL, brood_list_append(list, brood_v("a text that is longer than a word")))) in_list++;
+        }
+        expect(brood_dict_size(dict) == in_dict && brood_list_size(list) == in_list);
+        ok(KIND_NEVER, brood_dict_clear(dict));
+        ok(KIND_NEVER, brood_proxy_free(list));
+    }
+    ok(KIND_NEVER, brood_proxy_free(dict));
+}
+
 enum { LARGE = 60000, LARGE_MESSAGES = 12 };
 
 static size_t size_of(unsigned i)
@@ -445,10 +466,17 @@ static void jobs(void)
 }
 
 const struct scene object_scenes[] = {
-    {.name = "found", .body = found},       {.name = "queue", .body = queue},
-    {.name = "bell", .body = bell},         {.name = "wait", .body = wait_for_any},
-    {.name = "sync", .body = sync_objects}, {.name = "meeting", .body = meeting},
-    {.name = "deadlock", .body = deadlock}, {.name = "pipe", .body = ends_of_pipes},
-    {.name = "token", .body = tokens},      {.name = "grow", .body = grow},
-    {.name = "jobs", .body = jobs},         {.name = NULL},
+    {.name = "found", .body = found},
+    {.name = "queue", .body = queue},
+    {.name = "bell", .body = bell},
+    {.name = "wait", .body = wait_for_any},
+    {.name = "sync", .body = sync_objects},
+    {.name = "meeting", .body = meeting},
+    {.name = "deadlock", .body = deadlock},
+    {.name = "pipe", .body = ends_of_pipes},
+    {.name = "token", .body = tokens},
+    {.name = "grow", .body = grow},
+    {.name = "jobs", .body = jobs},
+    {.name = "collections", .body = collections},
+    {.name = NULL},
 };

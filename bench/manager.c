@@ -10,6 +10,7 @@
 struct thing {
     const char *type;
     unsigned processes;
+    bool arena; /* without a server */
 };
 
 struct work {
@@ -52,8 +53,10 @@ static double brood_calls(void *context, uint64_t n)
     const struct thing *t = context;
     struct work w = {.type = t->type, .processes = t->processes};
     static brood_manager manager;
-    int error = manager.id ? 0 : brood_manager_new(&manager, NULL);
-    if (error == 0)
+    int error = manager.id || t->arena ? 0 : brood_manager_new(&manager, NULL);
+    if (t->arena)
+        error = brood_manager_dict(brood_family(), &w.proxy);
+    else if (error == 0)
         error = strcmp(t->type, "dict") == 0    ? brood_manager_dict(manager, &w.proxy)
                 : strcmp(t->type, "queue") == 0 ? brood_manager_queue(manager, &w.proxy, 0)
                                                 : brood_manager_lock(manager, &w.proxy);
@@ -77,11 +80,14 @@ int main(int argc, char **argv)
     struct peer python = {.arguments = {"python_manager.py"}};
     struct peer redis = {.arguments = {"redis_manager.py"}};
     struct thing dict = {"dict", 1}, queue = {"queue", 1}, lock = {"lock", 1}, dict_4 = {"dict", 4};
+    struct thing here = {"dict", 1, true}, here_4 = {"dict", 4, true};
 
-    BENCH_ASK("set and get of a key", "us", {"brood", brood_calls, &dict, 1}, {"cpython", PEER(python, "dict 1"), 1},
+    BENCH_ASK("set and get of a key", "us", {"brood", brood_calls, &dict, 1},
+              {"brood, no server", brood_calls, &here, 1}, {"cpython", PEER(python, "dict 1"), 1},
               {"redis", PEER(redis, "dict 1"), 1});
     BENCH_ASK("set and get of a key, 4 processes", "op/s", {"brood", brood_calls, &dict_4, 4},
-              {"cpython", PEER(python, "dict 4"), 4}, {"redis", PEER(redis, "dict 4"), 4});
+              {"brood, no server", brood_calls, &here_4, 4}, {"cpython", PEER(python, "dict 4"), 4},
+              {"redis", PEER(redis, "dict 4"), 4});
     BENCH_ASK("put and get of an item", "us", {"brood", brood_calls, &queue, 1},
               {"cpython", PEER(python, "queue 1"), 1}, {"redis", PEER(redis, "queue 1"), 1});
     BENCH_ASK("acquire and release of a lock", "us", {"brood", brood_calls, &lock, 1},

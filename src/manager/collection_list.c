@@ -67,7 +67,7 @@ static bool is_nil(const struct use *u, size_t i)
 /* The place that argument i names: of an item that is there. */
 static int place_of(const struct use *u, size_t i, uint64_t *place)
 {
-    int64_t at, count = (int64_t)size_of(u);
+    int64_t at = 0, count = (int64_t)size_of(u);
     int error = number(u, i, &at);
     if (error < 0) return error;
     if (at < 0) at += count;
@@ -79,7 +79,7 @@ static int place_of(const struct use *u, size_t i, uint64_t *place)
 /* As a slice's end: beyond the list is its end. */
 static int bound_of(const struct use *u, size_t i, uint64_t missing, uint64_t *bound)
 {
-    int64_t at, count = (int64_t)size_of(u);
+    int64_t at = 0, count = (int64_t)size_of(u);
     *bound = missing;
     if (is_nil(u, i)) return 0;
     int error = number(u, i, &at);

@@ -11,7 +11,8 @@
  *   - the units of the semaphore come back; a lock's heir is told; who waits at a condition for a token gets one, for
  *     the first member gives one whenever it looks; who waits at a barrier goes on, or it breaks;
  *   - an errand is answered on the end that came with it, or that ends with the mate who had it; a token likewise;
- *   - what is added to a value is there once; an element of a list is whole; no name is left of a segment;
+ *   - what is added to a value is there once; an element of a list is whole, and what a dict has of a mate is what that
+ *     set last; no name is left of a segment;
  *   - orders are done, or lost with the mate who had taken them: then their queue, which grows, is joined;
  *   - nothing stands still for long;
  *   - the second half ends with as many bytes of the arena and descriptors in use as the first.
@@ -64,6 +65,7 @@ struct company {
     brood_buffer stage;
     brood_value added;
     brood_shareable_list list;
+    brood_proxy dict, items; /* without a server */
     brood_condition given;
     brood_barrier pairs;
 };
@@ -217,6 +219,25 @@ static void use_name(uint32_t index)
     if (error < 0) _exit(95);
 }
 
+/* Two keys are this mate's alone. */
+static void use_dict(const struct company *c, uint32_t index, uint64_t *state)
+{
+    char text[41];
+    const char *seen = "";
+    brood_variant v;
+    int key = (int)(2 * index + next_random(state) % 2);
+    memset(text, (int)('a' + next_random(state) % 26), 40);
+    text[10 + next_random(state) % 30] = 0;
+    if (brood_dict_set(c->dict, brood_v(key), brood_v(text)) < 0 || brood_dict_get(c->dict, brood_v(key), &v) < 0)
+        _exit(109);
+    if (brood_variant_get_text(&v, &seen, NULL) < 0 || strcmp(seen, text) != 0) _exit(110);
+    brood_variant_free(&v);
+    if (next_random(state) % 4 == 0 && brood_dict_delete(c->dict, brood_v(key)) < 0) _exit(111);
+    int64_t size = brood_list_size(c->items);
+    int got = size < 8 ? brood_list_append(c->items, brood_v(text)) : brood_list_delete(c->items, 0);
+    if (size < 0 || size > 8 + MATES || got < 0) _exit(112);
+}
+
 static void share(const struct company *c, struct stage *stage, uint32_t index, uint64_t *state)
 {
     char text[41];
@@ -233,6 +254,7 @@ static void share(const struct company *c, struct stage *stage, uint32_t index, 
         if (text[i] != text[0] || e.size < 10) _exit(98);
     if (brood_array_new(&scratch, int, 2000, .lock = true) < 0 || brood_array_free(scratch) < 0) _exit(99);
     if (next_random(state) % 16 == 0) use_name(index);
+    use_dict(c, index, state);
 }
 
 static void say(const struct company *c, const struct word *word, bool at_length)
@@ -818,7 +840,9 @@ int main(int argc, char **argv)
         brood_queue_new(&company.orders, &queue_options) < 0 || brood_semaphore_new(&company.units, 2, NULL) < 0 ||
         brood_lock_new(&company.lock) < 0 || brood_value_new(&company.added, int64_t, 0) < 0 ||
         brood_shareable_list_new(&company.list, &first_text, 1, NULL) < 0 ||
-        brood_condition_new(&company.given, NULL) < 0 || brood_barrier_new(&company.pairs, 2, NULL) < 0) {
+        brood_manager_dict(brood_family(), &company.dict) < 0 ||
+        brood_manager_list(brood_family(), &company.items) < 0 || brood_condition_new(&company.given, NULL) < 0 ||
+        brood_barrier_new(&company.pairs, 2, NULL) < 0) {
         printf("chaos: can't begin: %s\n", brood_error_detail());
         return 1;
     }

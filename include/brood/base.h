@@ -38,6 +38,7 @@ typedef enum brood_start_method {
     BROOD_START_FORK,       /* a copy of the caller; never chosen by itself, and not by default in threads */
     BROOD_START_SPAWN,      /* the program is run again; nothing is inherited but what is named */
     BROOD_START_FORKSERVER, /* a copy of a clean, small process of the same program; the default */
+    BROOD_START_THREAD,     /* of a pool alone: its workers are threads of the process that makes it */
 } brood_start_method;
 
 BROOD_BEGIN
@@ -87,7 +88,7 @@ BROOD_API int brood_set_start_method(brood_start_method method);
 BROOD_API brood_start_method brood_get_start_method(void);
 
 /*
- * A method's name ("default", "fork", "spawn", "forkserver"; "unknown" for no method), and back: 0, or BROOD_EINVAL for
+ * A method's name ("default", "fork", "spawn", "forkserver", "thread"; "unknown" for no method), and back: 0, or BROOD_EINVAL for
  * any other text.  Good before brood_init and after any fork.
  */
 BROOD_API const char *brood_start_method_name(brood_start_method method);

@@ -17,7 +17,7 @@
 
 /* Zero means the family's default everywhere. */
 typedef struct brood_context {
-    brood_start_method method;
+    brood_start_method method; /* BROOD_START_THREAD is for pools */
     const char *executable; /* path of the program that spawn runs, and of which forkserver makes its server; it has to
                                call brood_init first in its main.  See brood_set_executable */
     const brood_task *preload; /* forkserver: run once in the server, whose forks start warm; see

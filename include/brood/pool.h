@@ -12,6 +12,13 @@
  * Workers ignore SIGINT, SIGQUIT and SIGHUP, which are for the program, and whatever else it ignores when it makes the
  * pool; they are stopped and continued together with it.  A call that waits goes on after a signal handler; the handler
  * ends it by brood_pool_close or brood_pool_terminate.
+ *
+ * By .method = BROOD_START_THREAD the workers are threads of the process that makes the pool, with the same calls: made in
+ * brood_pool_new (and when a task waits, to stand in for it), joined by brood_pool_join, brood_pool_free and brood_fini,
+ * all signals blocked.  A crash of one is the caller's.  None can be killed: what ends a pool or a task tells what runs
+ * (brood_task_stopping) and waits for it, and whatever kills or limits a worker (deadline, max_tasks_per_child, the limits
+ * of memory, keep_stderr, a context's executable and preload) is BROOD_EINVAL.  One initializer that fails is BROOD_EINIT.
+ * Only the process that made such a pool frees it (BROOD_EPERM); any member uses it.
  */
 #ifndef BROOD_POOL_H
 #define BROOD_POOL_H
@@ -40,9 +47,9 @@ typedef void brood_map_callback_fn(void *context, brood_map map);
 
 /* Zero means default everywhere. */
 typedef struct brood_pool_options {
-    const char *name; /* at most 20 bytes; default "pool" */
-    unsigned workers; /* default brood_cpu_count(); at most 4096 */
-    brood_start_method method;
+    const char *name;              /* at most 20 bytes; default "pool" */
+    unsigned workers;              /* default brood_cpu_count(); at most 4096 */
+    brood_start_method method;     /* BROOD_START_THREAD: the workers are threads of this process, see below */
     unsigned max_tasks_per_child;  /* items that a worker runs before it is replaced; 0: no limit */
     const brood_task *initializer; /* run in each worker before its first task: BROOD_TASK_OF(name) */
     const void *initializer_arg;   /* copied by brood_pool_new */

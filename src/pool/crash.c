@@ -6,6 +6,7 @@
 #include "call/error.h"
 #include "pool/tail.h"
 #include "pool/task.h"
+#include "pool/threads.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,12 +24,14 @@ static struct {
 
 void brood__crash_task(struct task_shm *task, uint64_t pool_id)
 {
+    if (brood__post_here()) return; /* the handlers of a process that has threads for workers are its own */
     now.pool_id = pool_id;
     now.task = task;
 }
 
 void brood__crash_job(struct job_shm *job, const struct chunk_shm *chunk, uint64_t pool_id)
 {
+    if (brood__post_here()) return;
     now.pool_id = pool_id;
     now.chunk = chunk;
     now.job = job;

@@ -12,6 +12,7 @@
 #include "pool/nest.h"
 #include "pool/series.h"
 #include "pool/tail.h"
+#include "pool/threads.h"
 #include "sync/bell.h"
 
 #include <limits.h>
@@ -269,9 +270,13 @@ static void add_up(const struct job_shm *job, brood_report *report)
     if (report->first_lost.code) report->first_lost.id--;
 }
 
-/* 1: all items are decided; 0: not yet; < 0: they never will be. */
+static void finish_cancelled(struct job_shm *job);
+
+/* 1: all items are decided; 0: not yet; < 0: they never will be.  By the job's caller. */
 static int finished(struct pool_shm *pool, struct job_shm *job)
 {
+    /* Stopped by who must not look at chunks; the threads may all be busy. */
+    if (brood__pool_threaded(pool) && JOB_STATE(atomic_load(&job->word)) == JOB_CANCELLED) finish_cancelled(job);
     if (all_done(job)) return 1;
     int broken = atomic_load(&pool->broken);
     if (broken) return brood__fail_with(broken, "%s", pool->broken_detail);
@@ -858,7 +863,18 @@ static int64_t cancel_job(struct pool_shm *pool, uint64_t pool_id, struct job_sh
     return -1;
 }
 
-void brood__map_cancel_all(struct pool_shm *pool, uint64_t pool_id)
+void brood__map_cancel_all(struct pool_shm *pool, uint64_t pool_id, struct seat_shm *seat)
 {
-    each_job(pool, pool_id, brood__pool_seat(pool, pool->seat_room), 0, cancel_job);
+    each_job(pool, pool_id, seat, 0, cancel_job);
+}
+
+void brood__map_stop_all(struct pool_shm *pool, uint64_t pool_id)
+{
+    for (uint32_t i = 0; i < JOBS; i++) {
+        struct job_shm *job = brood__pool_job(pool, i);
+        void *announced = brood__os_announce(&job->bell);
+        cancel(job);
+        if (JOB_STATE(atomic_load(&job->word)) == JOB_CANCELLED) brood__pool_answer(pool, pool_id, &job->bell);
+        brood__os_announce(announced);
+    }
 }

@@ -5,6 +5,7 @@
 #include "call/call.h"
 #include "pool/map.h"
 #include "pool/task.h"
+#include "pool/threads.h"
 #include "process/supervisor.h"
 
 /* ------------------------------------------------------------------------------------------------ in the waiting task */
@@ -13,7 +14,13 @@
 static void sit(struct nest *nest)
 {
     struct member_shm *me = brood__self->member ? brood__me() : NULL;
+    const struct post *post = brood__post_here();
     int error;
+    if (post && brood__call_running()) {
+        nest->pool = post->pool;
+        nest->seat = post->seat;
+    }
+    if (post) return;
     if (!me || me->role != ROLE_WORKER || !brood__call_running()) return;
     struct pool_shm *pool = brood__pool_find(me->pool, &error);
     if (!pool || me->seat >= pool->seat_room) return;
@@ -81,8 +88,12 @@ int brood__nest_wait(struct nest *nest, uint64_t pool_id, uint64_t what)
 {
     if (!nest->seat) sit(nest);
     if (!nest->seat) return 0;
-    bool own = pool_id == brood__me()->pool;
+    bool own = pool_id == (brood__post_here() ? brood__post.pool_id : brood__me()->pool);
     atomic_store(&nest->seat->waits, own ? what : WAITS_ELSEWHERE);
+    if (brood__post_here()) {
+        brood__threads_stand_in(nest->pool);
+        return own && is_told(nest) ? BROOD_EDEADLK : 0;
+    }
     uint32_t none = HELP_NONE;
     atomic_compare_exchange_strong(&nest->pool->help, &none, HELP_WANTED);
     atomic_thread_fence(
@@ -114,11 +125,22 @@ static uint32_t at_work(struct pool_shm *pool, uint32_t *waiting)
     return n;
 }
 
-bool brood__nest_over(struct pool_shm *pool, int64_t *since)
+bool brood__nest_short(struct pool_shm *pool)
 {
     uint32_t waiting;
-    if (brood__me()->seat < pool->workers) return false;
-    if (at_work(pool, &waiting) <= pool->workers) {
+    return at_work(pool, &waiting) < pool->workers;
+}
+
+bool brood__nest_many(struct pool_shm *pool)
+{
+    uint32_t waiting;
+    return at_work(pool, &waiting) > pool->workers;
+}
+
+bool brood__nest_over(struct pool_shm *pool, uint32_t seat, int64_t *since)
+{
+    if (seat < pool->workers) return false;
+    if (!brood__nest_many(pool)) {
         *since = 0;
         return false;
     }

@@ -49,7 +49,10 @@ void brood__nest_ask(struct pool_shm *pool);
 void brood__nest_manage(struct pool_shm *pool, bool (*start)(struct pool_shm *pool, uint32_t seat, void *of), void *of);
 
 /* In a worker, between two tasks: whether it stands in for nobody any more.  *since: of one who asks; 0 at first. */
-bool brood__nest_over(struct pool_shm *pool, int64_t *since);
+bool brood__nest_over(struct pool_shm *pool, uint32_t seat, int64_t *since);
+/* Whether fewer, or more, are at work than are to be, at this moment. */
+bool brood__nest_short(struct pool_shm *pool);
+bool brood__nest_many(struct pool_shm *pool);
 #define NEST_LINGER_MS 100
 
 #endif

@@ -2,6 +2,7 @@
 /* pool.c - making pools and ending them.  Thread-safe; not async-signal-safe. */
 #include "pool/pool.h"
 
+#include "arena/visit.h"
 #include "call/buffer.h"
 #include "call/error.h"
 #include "call/seed.h"
@@ -10,6 +11,7 @@
 #include "pool/supervise.h"
 #include "pool/tail.h"
 #include "pool/task.h"
+#include "pool/threads.h"
 #include "process/program.h"
 #include "sync/bell.h"
 
@@ -133,6 +135,7 @@ static bool unseen(struct pool_shm *pool)
 {
     struct supervisor_shm *s = &brood__arena()->supervisor;
     atomic_thread_fence(memory_order_seq_cst);
+    if (brood__pool_threaded(pool) && brood__visited(brood__pool_id(pool))) return false; /* see threads.h */
     return (atomic_load(&s->looks_at) != HANDLE_INDEX(brood__pool_id(pool)) || !brood__supervisor_alive()) &&
            !(brood__pool_furnished(pool) && brood__map_visited(pool));
 }
@@ -167,13 +170,20 @@ static bool seats_empty(const struct pool_shm *pool)
 
 /* ----------------------------------------------------------------------------------------------------------- making */
 
+/* The method that was asked for, if one was. */
+static brood_start_method named_method(const brood_pool_options *o)
+{
+    return o->method || !o->context ? o->method : o->context->method;
+}
+
 static int check(const brood_pool_options *o)
 {
     if (o->workers > MOST_WORKERS) return brood__fail_with(BROOD_EINVAL, "at most %u workers", MOST_WORKERS);
     if (o->max_compensating > MOST_WORKERS)
         return brood__fail_with(BROOD_EINVAL, "at most %u compensating workers", MOST_WORKERS);
-    if ((unsigned)o->method > BROOD_START_FORKSERVER) return brood__fail_with(BROOD_EINVAL, "no such start method");
+    if ((unsigned)o->method > BROOD_START_THREAD) return brood__fail_with(BROOD_EINVAL, "no such start method");
     int error = brood__context_check(o->context);
+    if (error == 0 && named_method(o) == BROOD_START_THREAD) error = brood__threads_check(o);
     if (error < 0) return error;
     if (o->initializer && o->initializer->magic != BROOD_TASK_MAGIC) return BROOD_ETASK;
     if (o->initializer && o->initializer->arg_size && !o->initializer_arg)
@@ -227,8 +237,10 @@ static int describe(struct pool_shm *pool, uint64_t pool_id, const brood_pool_op
 }
 
 /* A body with room for these seats; one that is large enough is kept from the pool that had this slot before. */
-static int furnish(struct pool_shm *pool, uint32_t index, uint32_t workers, uint32_t more)
+static int furnish(struct pool_shm *pool, uint32_t index, const brood_pool_options *o)
 {
+    uint32_t workers = o->workers ? o->workers : brood_cpu_count();
+    uint32_t more = o->max_compensating ? o->max_compensating : DEFAULT_COMPENSATING;
     uint32_t room = workers + more;
     if (!brood__pool_furnished(pool) || pool->seat_room < room) {
         *(volatile uint32_t *)&pool->seat_room = 0;
@@ -245,12 +257,6 @@ static int furnish(struct pool_shm *pool, uint32_t index, uint32_t workers, uint
     pool->most_seats = room;
     atomic_store(&pool->seats, workers);
     return 0;
-}
-
-/* The method that was asked for, if one was. */
-static brood_start_method named_method(const brood_pool_options *o)
-{
-    return o->method || !o->context ? o->method : o->context->method;
 }
 
 static void reset(struct pool_shm *pool, const brood_pool_options *o)
@@ -306,6 +312,24 @@ bool brood__pool_scrub(struct slot_shm *slot, uint32_t index)
     return true;
 }
 
+/* The slot is claimed. */
+static int new_of_threads(brood_pool *pool, uint32_t index, uint64_t id, const brood_pool_options *o)
+{
+    struct pool_shm *p = at(index);
+    reset(p, o);
+    int error = furnish(p, index, o);
+    if (error == 0) {
+        brood__slot_publish(TABLE_POOL, index);
+        error = brood__threads_start(p, id, o);
+        if (error < 0) brood__slot_retire(TABLE_POOL, id);
+    }
+    if (error == 0)
+        pool->id = id;
+    else
+        brood__pool_vacate(p);
+    return error;
+}
+
 int brood_pool_new(brood_pool *pool, const brood_pool_options *options)
 {
     static const brood_pool_options none;
@@ -321,6 +345,7 @@ int brood_pool_new(brood_pool *pool, const brood_pool_options *options)
     if (error < 0) return error;
     struct pool_shm *p = at(index);
     uint64_t id = HANDLE(TABLE_POOL, index, SLOT_GENERATION(atomic_load(&p->slot.word)));
+    if (named_method(o) == BROOD_START_THREAD) return new_of_threads(pool, index, id, o);
     struct preparation preparation;
     struct process_object object;
     char directory[4096];
@@ -328,8 +353,7 @@ int brood_pool_new(brood_pool *pool, const brood_pool_options *options)
     reset(p, o);
     error = o->exit_hook ? brood__function_ref(o->exit_hook, &p->exit_hook) : 0;
     if (error == 0 && p->method != BROOD_START_FORK) error = brood__program_of(o->context, &p->program);
-    uint32_t more = o->max_compensating ? o->max_compensating : DEFAULT_COMPENSATING;
-    if (error == 0) error = furnish(p, index, o->workers ? o->workers : brood_cpu_count(), more);
+    if (error == 0) error = furnish(p, index, o);
     if (error == 0 && o->keep_stderr) error = brood__tail_furnish(p, id, p->most_seats);
     if (error == 0) error = describe(p, id, o, &preparation, &object, directory);
     if (error == 0 && p->method == BROOD_START_FORK)
@@ -359,8 +383,14 @@ static int shut(brood_pool pool, uint32_t state)
     while (seen < state && !atomic_compare_exchange_weak(&p->state, &seen, state)) {}
     void *announced;
     if (brood__monitor_enter(&p->idle, &announced) >= 0) {
-        p->idle.flags[MONITOR_ASLEEP] = 1;
+        atomic_store_explicit(brood__monitor_asleep(&p->idle), 1u, memory_order_relaxed);
         brood__monitor_leave(&p->idle, announced, INT_MAX, true);
+    } else if (brood__pool_threaded(p)) {
+        brood__monitor_ring(&p->idle); /* this handler interrupted the holder, so nobody is between a look and sleep */
+    }
+    if (brood__pool_threaded(p)) {
+        brood__threads_shut(pool.id);
+        return 0;
     }
     return brood__supervisor_tell(&(struct request){.kind = REQUEST_POOL, .object = pool.id});
 }
@@ -397,8 +427,9 @@ int brood_pool_join(brood_pool pool, int timeout)
     if (!p) return error;
     if (atomic_load(&p->state) == POOL_OPEN)
         return brood__fail_with(BROOD_EINVAL, "close or terminate the pool before join");
-    if (timeout != 0 && brood__me()->role == ROLE_WORKER && brood__me()->pool == pool.id)
-        return brood__fail_with(BROOD_EDEADLK, "a worker waits for itself to leave");
+    const struct post *post = brood__post_here();
+    uint64_t own = post ? post->pool_id : brood__me()->role == ROLE_WORKER ? brood__me()->pool : 0;
+    if (timeout != 0 && own == pool.id) return brood__fail_with(BROOD_EDEADLK, "a worker waits for itself to leave");
     int64_t deadline = brood__os_deadline(timeout);
     void *announced = brood__os_announce(&p->gone);
     bool late = timeout == 0;
@@ -414,12 +445,24 @@ int brood_pool_join(brood_pool pool, int timeout)
     }
     if (error == 0 && atomic_load(&p->gone.word)) brood__os_futex_clear_and_wake(&p->gone.word);
     brood__os_announce(announced);
+    if (error == 0 && brood__pool_threaded(p)) brood__threads_reap(pool.id);
     return error;
+}
+
+/* Others know when its threads have left, but not when they have executed their last instruction. */
+static int may_free(uint64_t id)
+{
+    int error = brood__enter();
+    struct pool_shm *p = error == 0 ? brood__pool_find(id, &error) : NULL;
+    if (!p || !brood__pool_threaded(p)) return error;
+    if (SLOT_OWNER(atomic_load(&p->slot.word)) == brood__self->member) return 0;
+    return brood__fail_with(BROOD_EPERM, "a pool of threads is freed by the process that made it");
 }
 
 int brood_pool_free(brood_pool pool)
 {
-    int error = brood_pool_terminate(pool);
+    int error = may_free(pool.id);
+    if (error == 0) error = brood_pool_terminate(pool);
     if (error == 0) error = brood_pool_join(pool, BROOD_FOREVER);
     if (error < 0) return error;
     if (!brood__slot_retire(TABLE_POOL, pool.id)) return BROOD_ESTALE;
@@ -453,7 +496,7 @@ static void describe_worker(struct pool_shm *pool, uint32_t seat_number, const s
     struct seat_shm *seat = brood__pool_seat(pool, seat_number);
     uint32_t items = atomic_load(&seat->items);
     *worker = (brood_worker){.pid = m->pid, .id = seat_number};
-    worker->task = atomic_load(&((struct member_shm *)(uintptr_t)m)->task);
+    worker->task = atomic_load(brood__pool_threaded(pool) ? &seat->task : &((struct member_shm *)(uintptr_t)m)->task);
     worker->items = items == SEAT_STARTING ? 0 : items;
     worker->state = items == SEAT_STARTING                            ? BROOD_WORKER_STARTING
                     : atomic_load(&seat->waits)                       ? BROOD_WORKER_WAITING
@@ -466,6 +509,7 @@ int brood_worker_id(void)
 {
     int error = brood__enter();
     if (error < 0) return error;
+    if (brood__post_here()) return (int)brood__post.number;
     return brood__me()->role == ROLE_WORKER ? (int)brood__me()->seat : BROOD_EINVAL;
 }
 

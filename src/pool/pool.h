@@ -19,7 +19,8 @@
 #include <brood/pool.h>
 
 /*
- * A seat: one worker at a time.  member is written by the supervisor alone: the index of the worker's slot, 0: empty.
+ * A seat: one worker at a time.  member is written by the supervisor alone: the index of the worker's slot, 0: empty; of
+ * a pool of threads by its maker, whose own it is (threads.h).
  * inside is the worker's: the job (its place and serial) whose memory it looks at; the memory of a job is not freed
  * while a seat names it.  If the worker dies the supervisor clears inside and waits, then member.  Behind the seats of
  * the pool's workers there are some for those that stand in for workers that wait (nest.c); the last one of all is the
@@ -34,7 +35,8 @@ struct seat_shm {
     uint32_t reserved_too;
     _Atomic uint64_t passed; /* by the worker, see tail.h */
     _Atomic uint64_t waits;
-    uint64_t reserved[3];
+    _Atomic uint64_t task; /* of a worker that is a thread: as member_shm.task */
+    uint64_t reserved[2];
 };
 _Static_assert(sizeof(struct seat_shm) == 64, "one cache line each");
 #define SEAT_STARTING UINT32_MAX
@@ -319,7 +321,10 @@ int64_t brood__task_deadlines(struct pool_shm *pool, int64_t now, void (*kill)(u
 void brood__task_hint_all(struct pool_shm *pool);
 /* Tasks whose pause is over are queued again: *some.  When to look again. */
 int64_t brood__task_requeue(struct pool_shm *pool, int64_t now, bool *some);
-void brood__map_cancel_all(struct pool_shm *pool, uint64_t pool_id);
+/* seat: the caller's own, see inside. */
+void brood__map_cancel_all(struct pool_shm *pool, uint64_t pool_id, struct seat_shm *seat);
+/* Of a pool of threads that is being ended: no chunk is begun any more, and who waits for a map finishes it.  By anyone. */
+void brood__map_stop_all(struct pool_shm *pool, uint64_t pool_id);
 /* How a dead worker ended, for outcomes. */
 struct death {
     int code; /* BROOD_ELOST, BROOD_EOOM, or BROOD_ECANCELED in a terminated pool */

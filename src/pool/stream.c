@@ -124,6 +124,7 @@ static int make(brood_pool pool, brood_stream *stream, const brood_task *task, c
     struct pool_shm *p = brood__pool_find(pool.id, &error);
     if (!p) return error;
     error = brood__pool_usable(p);
+    if (error == 0) error = brood__task_suits(p, &o->submit);
     function_ref function;
     if (error == 0) error = brood__function_ref(task, &function);
     if (error < 0) return error;

@@ -19,6 +19,7 @@
 #include "call/log.h"
 #include "pool/nest.h"
 #include "pool/tail.h"
+#include "pool/threads.h"
 #include "sync/bell.h"
 
 #include <limits.h>
@@ -315,11 +316,27 @@ static void count_end(struct pool_shm *pool, const struct member_shm *m, struct 
         count_failure(pool, m->pool, r, BROOD_ESTART, "workers end before their first task");
 }
 
+/* The threads of a process ended with it; their pools are garbage by now. */
+static void clear_threads(uint32_t dead)
+{
+    for (uint32_t i = 1; i < pool_count(); i++) {
+        if (!look(i) || !brood__pool_threaded(at(i))) continue;
+        for (uint32_t k = 0; k < at(i)->seat_room; k++) {
+            struct seat_shm *seat = brood__pool_seat(at(i), k);
+            if (atomic_load(&seat->member) != dead) continue;
+            atomic_store(&seat->inside, 0);
+            atomic_store(&seat->waits, 0);
+            atomic_store(&seat->member, 0);
+        }
+    }
+}
+
 static void ended(uint32_t dead)
 {
     struct member_shm *m = brood__member_at(dead);
     int error;
     brood__tail_drop(dead);
+    clear_threads(dead);
     if (m->role != ROLE_WORKER && m->role != ROLE_TEMPLATE) return;
     uint32_t index = HANDLE_INDEX(m->pool);
     if (HANDLE_TABLE(m->pool) != TABLE_POOL || index == 0 || index >= pool_count()) return;
@@ -433,7 +450,7 @@ static void cancel_all(struct pool_shm *pool, uint64_t pool_id, bool broken, boo
                            broken  ? BROOD_REASON_START_FAILED
                            : owned ? BROOD_REASON_CANCELLED
                                    : BROOD_REASON_OWNER_GONE);
-    brood__map_cancel_all(pool, pool_id);
+    brood__map_cancel_all(pool, pool_id, brood__pool_seat(pool, pool->seat_room));
 }
 
 /* Those that run something may end it in their own way, and are told once; the others leave.  Whether some are there. */
@@ -460,6 +477,10 @@ static int64_t manage_pool(uint32_t index)
     uint64_t word = atomic_load(&pool->slot.word), pool_id = HANDLE(TABLE_POOL, index, SLOT_GENERATION(word));
     struct record *r = record_of(index, word);
     bool owned = SLOT_STATE(word) != SLOT_GARBAGE, broken = atomic_load(&pool->broken) != 0;
+    if (brood__pool_threaded(pool)) { /* its maker's affair, as long as that lives */
+        if (!owned) cancel_all(pool, pool_id, false, false);
+        return OS_NEVER;
+    }
     uint32_t state = owned ? atomic_load(&pool->state) : (uint32_t)POOL_TERMINATED, empty = 0;
     bool over = state >= POOL_STOPPING || broken;
     int64_t next = keep_time(pool, pool_id, r);
@@ -572,4 +593,5 @@ const struct area brood__pool_area = {
     .readable = readable,
     .work = brood__worker_run,
     .manage = manage,
+    .leave = brood__threads_leave,
 };

@@ -12,6 +12,7 @@
 #include "pool/dispatch.h"
 #include "pool/nest.h"
 #include "pool/series.h"
+#include "pool/threads.h"
 #include "process/supervisor.h"
 #include "sync/bell.h"
 
@@ -183,6 +184,7 @@ int brood__task_submit(brood_pool pool, brood_future *future, const struct submi
     struct pool_shm *p = brood__pool_find(pool.id, &error);
     if (!p) return error;
     error = brood__pool_usable(p);
+    if (error == 0) error = brood__task_suits(p, o);
     function_ref function = 0;
     if (error == 0) error = brood__function_ref(s->task, &function);
     uint32_t slot = 0;
@@ -212,6 +214,12 @@ int brood__task_submit(brood_pool pool, brood_future *future, const struct submi
     if (!task_swap(t, &queued, filling)) return 0; /* a worker has it all the same, or it is resolved */
     release(t);
     return there ? BROOD_ECLOSED : brood__slot_gone(TABLE_POOL, pool.id);
+}
+
+int brood__task_suits(const struct pool_shm *pool, const brood_submit_options *options)
+{
+    if (!options->deadline || !brood__pool_threaded(pool)) return 0;
+    return brood__fail_with(BROOD_EINVAL, "a thread can't be killed at its deadline: see soft_deadline");
 }
 
 static const brood_submit_options no_wishes;
@@ -549,7 +557,7 @@ int brood_future_cancel(brood_future future, int grace)
         break;
     }
     atomic_store(&t->cancelled, 1); /* seq_cst, before due: see run */
-    if (grace == BROOD_FOREVER) return 0;
+    if (grace == BROOD_FOREVER || brood__pool_threaded(pool)) return 0;
     uint64_t due = (uint64_t)brood__os_deadline(grace), before = atomic_load(&t->due);
     while ((before == 0 || due < before) && !atomic_compare_exchange_weak(&t->due, &before, due)) {}
     if (atomic_load(&pool->least_deadline) == 0) note_deadline(pool, A_SECOND);
@@ -675,7 +683,7 @@ static bool is_unwanted(const void *task)
 {
     struct task_shm *t = (struct task_shm *)(uintptr_t)task;
     return atomic_load_explicit(&t->cancelled, memory_order_relaxed) ||
-           TASK_STATE(atomic_load_explicit(&t->word, memory_order_relaxed)) != TASK_RUNNING;
+           TASK_STATE(atomic_load_explicit(&t->word, memory_order_relaxed)) != TASK_RUNNING || brood__post_over();
 }
 
 /* The task said that it can't: on its own account, or because it was told to stop. */
@@ -685,7 +693,7 @@ static void failed(struct task_shm *t, const struct call *call)
     t->reason = BROOD_REASON_ERROR;
     t->fail = call->fail;
     memcpy(t->result, call->text, sizeof call->text);
-    if (atomic_load(&t->cancelled)) {
+    if (atomic_load(&t->cancelled) || brood__post_over()) {
         t->code = BROOD_ECANCELED;
         t->reason = BROOD_REASON_CANCELLED;
     } else if (call->stop_at != OS_NEVER && brood__os_now() >= call->stop_at) {
@@ -791,14 +799,15 @@ uint32_t brood__task_run(struct pool_shm *pool, uint64_t pool_id, uint32_t slot,
     }
     uint64_t due = t->deadline ? (uint64_t)brood__os_deadline((int)t->deadline) : 0;
     atomic_store(&t->due, due);
+    _Atomic uint64_t *place = brood__post_task();
     /* seq_cst: published before the look at when the supervisor looks next, as it says so before it looks at us */
-    atomic_store(&brood__me()->task, FUTURE(slot, TASK_SERIAL(running)));
+    atomic_store(place, FUTURE(slot, TASK_SERIAL(running)));
     if (due) ask_for(pool_id, due);
     brood__crash_task(t, pool_id);
     run(t, pool_id, quota);
     uint32_t begun = t->items ? atomic_load_explicit(&t->running, memory_order_relaxed) : 1;
     brood__crash_task(NULL, 0);
-    atomic_store_explicit(&brood__me()->task, 0, memory_order_relaxed);
+    atomic_store_explicit(place, 0, memory_order_relaxed);
     void *announced = brood__os_announce(&t->bell);
     if (task_swap(t, &running, TASK_WORD(TASK_SERIAL(running), TASK_DONE, TASK_ATTEMPT(running), 0)))
         brood__pool_answer(pool, pool_id, &t->bell);

@@ -43,6 +43,8 @@ struct submission {
 };
 /* Whether these can go together.  What is behind the public calls, which have entered and checked. */
 int brood__task_check(const brood_task *task, const void *arg, const brood_submit_options *options);
+/* Whether this pool's workers can do as these say. */
+int brood__task_suits(const struct pool_shm *pool, const brood_submit_options *options);
 int brood__task_submit(brood_pool pool, brood_future *future, const struct submission *submission);
 int brood__task_get(brood_future future, brood_bytes *result, int timeout, brood_outcome *outcome);
 int brood__task_free(brood_future future);

@@ -7,6 +7,7 @@
 #include "pool/nest.h"
 #include "pool/supervise.h"
 #include "pool/tail.h"
+#include "pool/threads.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -15,8 +16,7 @@
 
 #define EXIT_INITIALIZER 125
 
-/* Initializer or exit hook: what brood_fail was given, or 0. */
-static int run_hook(const brood_task *task, const void *arg, size_t arg_size)
+int brood__worker_hook(const brood_task *task, const void *arg, size_t arg_size, char said[160])
 {
     struct call call;
     char small[256];
@@ -25,11 +25,7 @@ static int run_hook(const brood_task *task, const void *arg, size_t arg_size)
     brood__call_begin(&call);
     if (result) task->call(task->flags & BROOD_TASK_ARG_BYTES ? (const void *)&bytes : arg, result);
     int fail = call.fail ? call.fail : result ? 0 : BROOD_ENOMEM;
-    if (fail) {
-        struct member_shm *me = brood__me();
-        snprintf(me->said, sizeof me->said, "%.48s: %s (%d)", task->name, call.fail ? call.text : brood_strerror(fail),
-                 fail);
-    }
+    if (fail) snprintf(said, 160, "%.48s: %s (%d)", task->name, call.fail ? call.text : brood_strerror(fail), fail);
     brood__call_end(&call);
     if (result != small) free(result);
     return fail;
@@ -53,6 +49,7 @@ static bool leave(struct pool_shm *pool, uint64_t pool_id, struct seat_shm *seat
 {
     uint32_t state = atomic_load(&pool->state);
     if (!brood__slot_is(&pool->slot, pool_id) || state >= POOL_STOPPING) return true;
+    if (brood__pool_threaded(pool) && atomic_load(&pool->broken)) return true; /* a process is killed then */
     return state == POOL_CLOSED && !brood__map_any(pool, seat) && !brood__task_any(pool);
 }
 
@@ -60,13 +57,16 @@ static bool leave(struct pool_shm *pool, uint64_t pool_id, struct seat_shm *seat
  * Nothing to do: a little patience, then sleep until rung.  The word stays announced until there is work.
  * false: it has been too long for one that only stands in.
  */
-static bool rest(struct pool_shm *pool, uint64_t pool_id, struct seat_shm *seat)
+static bool rest(const struct post *post)
 {
+    struct pool_shm *pool = post->pool;
+    struct seat_shm *seat = post->seat;
+    uint64_t pool_id = post->pool_id;
     for (unsigned n = 0; n < SPIN_BEFORE_SLEEP; n++) {
         brood__relax(n);
         if (brood__task_queued(pool) || brood__map_ready(pool, seat)) return true;
     }
-    int64_t until = brood__me()->seat < pool->workers ? OS_NEVER : brood__os_deadline(NEST_LINGER_MS);
+    int64_t until = post->number < pool->workers ? OS_NEVER : brood__os_deadline(NEST_LINGER_MS);
     void *announced;
     if (brood__monitor_enter(&pool->idle, &announced) < 0) return true;
     atomic_store_explicit(brood__monitor_asleep(&pool->idle), 1u, memory_order_relaxed);
@@ -79,48 +79,80 @@ static bool rest(struct pool_shm *pool, uint64_t pool_id, struct seat_shm *seat)
     return true;
 }
 
-int brood__worker_run(const brood_task *initializer, const void *arg, size_t arg_size)
+/* A process that has run so much, or has so much memory, that another is to take its place. */
+static bool is_spent(const struct pool_shm *pool, uint32_t items)
 {
-    uint64_t pool_id = brood__me()->pool;
-    int error;
-    struct pool_shm *pool = brood__pool_find(pool_id, &error);
-    if (!pool) return 0;
-    struct seat_shm *seat = brood__pool_seat(pool, brood__me()->seat);
-    brood__crash_watch();
-    brood__tail_begin(pool, pool_id, seat);
-    int failed = initializer ? run_hook(initializer, arg, arg_size) : 0;
-    brood__tail_pass_on(seat);
-    if (failed) return EXIT_INITIALIZER;
+    if (pool->max_tasks_per_child && items >= pool->max_tasks_per_child) {
+        brood__log(BROOD_LOG_INFO, "leaves after %u items, for another to take its place", items);
+        return true;
+    }
+    if (pool->max_memory && brood__os_memory_used() > pool->max_memory) {
+        brood__log(BROOD_LOG_INFO, "leaves for the memory it has, for another to take its place");
+        return true;
+    }
+    return false;
+}
+
+/* Maps and tasks, until there is no more for this worker. */
+static void work_on(const struct post *post, bool thread)
+{
+    struct pool_shm *pool = post->pool;
+    struct seat_shm *seat = post->seat;
     uint32_t most = pool->max_tasks_per_child, items = 0;
     int64_t too_many = 0;
-    void *announced = brood__os_announce(NULL);
     atomic_store(&seat->waits, 0);
     atomic_store(&seat->items, 0);
-    while (!leave(pool, pool_id, seat)) {
-        int64_t ran = work(pool, pool_id, seat, most ? most - items : 0);
+    while (!leave(pool, post->pool_id, seat)) {
+        int64_t ran = work(pool, post->pool_id, seat, most ? most - items : 0);
         if (ran < 0) {
-            if (rest(pool, pool_id, seat)) continue;
+            if (rest(post) || (thread && !brood__threads_resign(post))) continue;
             break;
         }
         brood__os_announce(NULL);
-        fflush(stdout); /* a worker may be ended at any time after this */
-        brood__tail_pass_on(seat);
+        if (!thread) {
+            fflush(stdout); /* a worker may be ended at any time after this */
+            brood__tail_pass_on(seat);
+        }
         items += (uint32_t)ran;
         atomic_store_explicit(&seat->items, items, memory_order_relaxed);
-        if (most && items >= most) {
-            brood__log(BROOD_LOG_INFO, "leaves after %u items, for another to take its place", items);
-            break;
-        }
-        if (pool->max_memory && brood__os_memory_used() > pool->max_memory) {
-            brood__log(BROOD_LOG_INFO, "leaves for the memory it has, for another to take its place");
-            break;
-        }
-        if (brood__nest_over(pool, &too_many)) break;
+        if (is_spent(pool, items)) break;
+        if (brood__nest_over(pool, post->number, &too_many) && (!thread || brood__threads_resign(post))) break;
     }
-    brood__pool_wake(pool, INT_MAX); /* those who sleep may have no more to wait for either, or work that we leave */
+}
+
+void brood__worker_serve(const struct post *post, const brood_task *exit_hook)
+{
+    char said[160];
+    void *announced = brood__os_announce(NULL);
+    work_on(post, true);
+    if (atomic_load(&post->pool->state) >= POOL_STOPPING || atomic_load(&post->pool->broken))
+        brood__map_cancel_all(post->pool, post->pool_id, post->seat); /* what who ended the pool could not look at */
+    brood__pool_wake(post->pool, INT_MAX);
+    brood__os_announce(announced);
+    if (exit_hook) brood__worker_hook(exit_hook, NULL, 0, said);
+}
+
+int brood__worker_run(const brood_task *initializer, const void *arg, size_t arg_size)
+{
+    struct member_shm *me = brood__me();
+    struct post post = {.pool_id = me->pool, .number = me->seat};
+    int error;
+    post.pool = brood__pool_find(post.pool_id, &error);
+    if (!post.pool) return 0;
+    post.seat = brood__pool_seat(post.pool, post.number);
+    brood__crash_watch();
+    brood__tail_begin(post.pool, post.pool_id, post.seat);
+    int failed = initializer ? brood__worker_hook(initializer, arg, arg_size, me->said) : 0;
+    brood__tail_pass_on(post.seat);
+    if (failed) return EXIT_INITIALIZER;
+    void *announced = brood__os_announce(NULL);
+    work_on(&post, false);
+    brood__pool_wake(post.pool,
+                     INT_MAX); /* those who sleep may have no more to wait for either, or work that we leave */
     brood__os_announce(announced);
     const brood_task *hook;
-    if (pool->exit_hook && brood__function_find(pool->exit_hook, &hook) == 0) run_hook(hook, NULL, 0);
-    brood__tail_pass_on(seat);
+    if (post.pool->exit_hook && brood__function_find(post.pool->exit_hook, &hook) == 0)
+        brood__worker_hook(hook, NULL, 0, me->said);
+    brood__tail_pass_on(post.seat);
     return 0;
 }

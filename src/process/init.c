@@ -261,7 +261,7 @@ int brood_fini(void)
 
 /* ---------------------------------------------------------------------------------------------------- start method */
 
-static const char *const names[] = {"default", "fork", "spawn", "forkserver"};
+static const char *const names[] = {"default", "fork", "spawn", "forkserver", "thread"};
 #define NAMES (sizeof names / sizeof *names)
 
 const char *brood_start_method_name(brood_start_method method)

@@ -112,7 +112,7 @@ static int vary(uint32_t like, const char *executable, const brood_task *preload
 int brood__context_check(const brood_context *context)
 {
     if (!context) return 0;
-    if ((unsigned)context->method > BROOD_START_FORKSERVER)
+    if ((unsigned)context->method > BROOD_START_THREAD)
         return brood__fail_with(BROOD_EINVAL, "context: no such start method");
     if (context->start_timeout < 0) return brood__fail_with(BROOD_EINVAL, "context: start_timeout is negative");
     if (context->preload && context->preload->magic != BROOD_TASK_MAGIC) return BROOD_ETASK;

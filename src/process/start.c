@@ -24,6 +24,8 @@ static int check(const brood_process_options *o, const brood_task *task, const v
 {
     if (!task || task->magic != BROOD_TASK_MAGIC) return BROOD_ETASK;
     if (task->arg_size && !arg) return brood__fail_with(BROOD_EINVAL, "%s wants an argument", task->name);
+    if (o->method == BROOD_START_THREAD)
+        return brood__fail_with(BROOD_EINVAL, "a process is no thread: BROOD_START_THREAD is for pools");
     if ((unsigned)o->method > BROOD_START_FORKSERVER) return brood__fail_with(BROOD_EINVAL, "no such start method");
     if (o->descriptor_count > MOST_PASSED || (o->descriptor_count && !o->descriptors))
         return brood__fail_with(BROOD_EINVAL, "at most %d descriptors can be passed", MOST_PASSED);
@@ -37,6 +39,8 @@ static int check(const brood_process_options *o, const brood_task *task, const v
     if (o->start_timeout < 0) return brood__fail_with(BROOD_EINVAL, "start_timeout is negative");
     int error = brood__context_check(o->context);
     if (error < 0) return error;
+    if (!o->method && o->context && o->context->method == BROOD_START_THREAD)
+        return brood__fail_with(BROOD_EINVAL, "context: a process is no thread: BROOD_START_THREAD is for pools");
     if (o->end_count && !o->ends) return brood__fail_with(BROOD_EINVAL, "NULL for %zu ends of pipes", o->end_count);
     for (size_t i = 0; i < o->end_count; i++) {
         error = HANDLE_TABLE(o->ends[i].id) == TABLE_PIPE ? brood__movable_mine(o->ends[i].id) : BROOD_ESTALE;

@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const brood_start_method methods[] = {BROOD_START_FORK, BROOD_START_SPAWN, BROOD_START_FORKSERVER};
+static const brood_start_method methods[] = {BROOD_START_FORK, BROOD_START_SPAWN, BROOD_START_FORKSERVER,
+                                             BROOD_START_THREAD};
+#define PROCESSES 3 /* of them make processes */
+#define METHODS 4
 
 /* A pool of `workers` by the loop's method. */
 static inline brood_pool new_pool(int method, unsigned workers)

@@ -98,9 +98,11 @@ START_TEST(they_come_as_the_answers_do)
     ck_assert_int_eq(heard.codes[2], 0);
     ck_assert_int_eq(brood_pool_dispatch(pool, PATIENCE), 0);
     int kill9 = SIGKILL;
-    brood_test_ok(brood_pool_submit_with(pool, NULL, crash, &kill9, .callback = hear, .context = &heard));
-    ck_assert_int_eq(brood_pool_dispatch(pool, PATIENCE), 1);
-    ck_assert_int_eq(heard.codes[3], BROOD_ELOST);
+    if (_i < PROCESSES) {
+        brood_test_ok(brood_pool_submit_with(pool, NULL, crash, &kill9, .callback = hear, .context = &heard));
+        ck_assert_int_eq(brood_pool_dispatch(pool, PATIENCE), 1);
+        ck_assert_int_eq(heard.codes[3], BROOD_ELOST);
+    }
     brood_test_ok(brood_pool_free(pool));
     brood_test_ok(brood_event_free(event));
 }
@@ -314,15 +316,15 @@ static Suite *dispatch_suite(void)
 {
     Suite *suite = suite_create("dispatch");
     TCase *each = brood_test_case(suite, "under each start method");
-    tcase_add_loop_test(each, callbacks_come_in_dispatch_alone, 0, 3);
-    tcase_add_loop_test(each, they_come_as_the_answers_do, 0, 3);
-    tcase_add_loop_test(each, they_come_by_the_descriptor, 0, 3);
+    tcase_add_loop_test(each, callbacks_come_in_dispatch_alone, 0, METHODS);
+    tcase_add_loop_test(each, they_come_as_the_answers_do, 0, METHODS);
+    tcase_add_loop_test(each, they_come_by_the_descriptor, 0, METHODS);
     tcase_add_loop_test(each, a_loop_without_callbacks_sleeps, 0, 3);
     tcase_add_loop_test(each, a_loop_over_two_pools_sleeps, 0, 3);
-    tcase_add_loop_test(each, a_callback_may_call_anything, 0, 3);
-    tcase_add_loop_test(each, the_end_of_a_pool_with_callbacks, 0, 3);
-    tcase_add_loop_test(each, maps_have_callbacks, 0, 3);
-    tcase_add_loop_test(each, maps_are_looked_at_and_cancelled, 0, 3);
+    tcase_add_loop_test(each, a_callback_may_call_anything, 0, METHODS);
+    tcase_add_loop_test(each, the_end_of_a_pool_with_callbacks, 0, PROCESSES);
+    tcase_add_loop_test(each, maps_have_callbacks, 0, METHODS);
+    tcase_add_loop_test(each, maps_are_looked_at_and_cancelled, 0, METHODS);
     return suite;
 }
 

@@ -214,8 +214,8 @@ static Suite *leave_suite(void)
     Suite *suite = suite_create("pool/leave");
     TCase *leave = brood_test_case(suite, "leave");
     tcase_add_loop_test(leave, a_worker_with_too_much_memory_is_replaced, 0, 3);
-    tcase_add_loop_test(leave, a_hook_runs_in_who_leaves, 0, 3);
-    tcase_add_loop_test(leave, a_drained_pool_has_done_its_work, 0, 3);
+    tcase_add_loop_test(leave, a_hook_runs_in_who_leaves, 0, METHODS);
+    tcase_add_loop_test(leave, a_drained_pool_has_done_its_work, 0, METHODS);
     tcase_add_loop_test(leave, what_is_not_done_in_time_is_cancelled, 0, 3);
     tcase_add_loop_test(leave, want_of_memory_is_told_apart, 0, 3);
     return suite;

@@ -187,9 +187,9 @@ static Suite *lent_suite(void)
     Suite *suite = suite_create("pool/lent");
     TCase *lent = brood_test_case(suite, "lent");
     tcase_add_loop_test(lent, outlast_a_caller_that_died, 0, 3);
-    tcase_add_loop_test(lent, outlast_a_map_that_timed_out, 0, 3);
-    tcase_add_loop_test(lent, outlast_their_own_end, 0, 3);
-    tcase_add_loop_test(lent, are_copied_when_in_no_single_buffer, 0, 3);
+    tcase_add_loop_test(lent, outlast_a_map_that_timed_out, 0, METHODS);
+    tcase_add_loop_test(lent, outlast_their_own_end, 0, METHODS);
+    tcase_add_loop_test(lent, are_copied_when_in_no_single_buffer, 0, METHODS);
     return suite;
 }
 

@@ -248,15 +248,15 @@ static Suite *map_suite(void)
 {
     Suite *suite = suite_create("map");
     TCase *each = brood_test_case(suite, "under each start method");
-    tcase_add_loop_test(each, results_are_in_place, 0, 3);
-    tcase_add_loop_test(each, arrays_in_buffers_are_not_copied, 0, 3);
-    tcase_add_loop_test(each, failures_are_reported, 0, 3);
+    tcase_add_loop_test(each, results_are_in_place, 0, METHODS);
+    tcase_add_loop_test(each, arrays_in_buffers_are_not_copied, 0, METHODS);
+    tcase_add_loop_test(each, failures_are_reported, 0, METHODS);
     tcase_add_loop_test(each, a_crash_costs_one_item, 0, 3);
     tcase_add_loop_test(each, an_exit_is_a_loss_with_its_code, 0, 3);
     tcase_add_loop_test(each, a_child_runs_as_many_items_as_it_may, 0, 3);
-    tcase_add_loop_test(each, maps_overlap, 0, 3);
+    tcase_add_loop_test(each, maps_overlap, 0, METHODS);
     tcase_add_loop_test(each, pools_nest, 0, 3);
-    tcase_add_loop_test(each, what_timed_out_is_told, 0, 3);
+    tcase_add_loop_test(each, what_timed_out_is_told, 0, METHODS);
     TCase *once = brood_test_case(suite, "errors");
     tcase_add_test(once, bad_input_is_refused);
     return suite;

@@ -233,15 +233,15 @@ static Suite *nested_suite(void)
     Suite *suite = suite_create("nested");
     TCase *each = brood_test_case(suite, "under each start method");
     tcase_set_timeout(each, 60);
-    tcase_add_loop_test(each, a_task_waits_for_its_own_pool, 0, 3);
-    tcase_add_loop_test(each, a_recursion, 0, 3);
-    tcase_add_loop_test(each, maps_inside_maps, 0, 3);
-    tcase_add_loop_test(each, pools_that_wait_for_each_other, 0, 3);
-    tcase_add_loop_test(each, pools_in_tasks, 0, 3);
-    tcase_add_loop_test(each, those_who_stand_in_leave, 0, 3);
+    tcase_add_loop_test(each, a_task_waits_for_its_own_pool, 0, METHODS);
+    tcase_add_loop_test(each, a_recursion, 0, METHODS);
+    tcase_add_loop_test(each, maps_inside_maps, 0, METHODS);
+    tcase_add_loop_test(each, pools_that_wait_for_each_other, 0, METHODS);
+    tcase_add_loop_test(each, pools_in_tasks, 0, METHODS);
+    tcase_add_loop_test(each, those_who_stand_in_leave, 0, METHODS);
     tcase_add_loop_test(each, a_waiter_is_killed, 0, 3);
-    tcase_add_loop_test(each, the_bound_is_told, 0, 3);
-    tcase_add_loop_test(each, a_worker_does_not_wait_for_itself_to_leave, 0, 3);
+    tcase_add_loop_test(each, the_bound_is_told, 0, METHODS);
+    tcase_add_loop_test(each, a_worker_does_not_wait_for_itself_to_leave, 0, METHODS);
     return suite;
 }
 

@@ -124,14 +124,14 @@ START_TEST(many_of_all_priorities)
     int kill9 = SIGKILL;
     for (int i = 0; i < N; i++) {
         unsigned priority = (unsigned)i * 7 % 8;
-        if (i % 200 == 100)
+        if (i % 200 == 100 && _i < PROCESSES)
             brood_test_ok(brood_pool_submit_with(pool, &futures[i], end_worker, &kill9, .priority = priority));
         else
             brood_test_ok(brood_pool_submit_with(pool, &futures[i], number, &i, .priority = priority));
     }
     for (int i = 0; i < N; i++) {
         int result = -1, error = brood_future_get(futures[i], &result, PATIENCE, NULL);
-        ck_assert_int_eq(error, i % 200 == 100 ? BROOD_ELOST : 0);
+        ck_assert_int_eq(error, i % 200 == 100 && _i < PROCESSES ? BROOD_ELOST : 0);
         if (error == 0) ck_assert_int_eq(result, i);
         brood_test_ok(brood_future_free(futures[i]));
     }
@@ -179,9 +179,11 @@ START_TEST(states_are_visible)
     brood_test_ok(brood_event_clear(end));
     brood_future again;
     int kill9 = SIGKILL;
-    brood_test_ok(brood_pool_submit_with(pool, &again, end_worker, &kill9, .retries = 1, .backoff = 1000000));
-    for (int i = 0; i < PATIENCE && brood_future_state(again) != BROOD_TASK_AGAIN; i++) poll(NULL, 0, 1);
-    ck_assert_int_eq(brood_future_state(again), BROOD_TASK_AGAIN);
+    if (_i < PROCESSES) {
+        brood_test_ok(brood_pool_submit_with(pool, &again, end_worker, &kill9, .retries = 1, .backoff = 1000000));
+        for (int i = 0; i < PATIENCE && brood_future_state(again) != BROOD_TASK_AGAIN; i++) poll(NULL, 0, 1);
+        ck_assert_int_eq(brood_future_state(again), BROOD_TASK_AGAIN);
+    }
     brood_test_ok(brood_pool_free(pool));
     ck_assert_int_eq(brood_pool_workers(pool, &worker, 1), BROOD_ESTALE);
     brood_test_ok(brood_event_free(begun));
@@ -196,7 +198,7 @@ START_TEST(seats_have_numbers)
     for (int turn_number = 0; turn_number < 4; turn_number++) {
         brood_test_ok(brood_pool_map(pool, worker_id, in, out, 200));
         for (int i = 0; i < 200; i++) ck_assert(out[i] == 0 || out[i] == 1);
-        ck_assert_int_eq(brood_pool_apply(pool, end_worker, &kill9, &result), BROOD_ELOST);
+        if (_i < PROCESSES) ck_assert_int_eq(brood_pool_apply(pool, end_worker, &kill9, &result), BROOD_ELOST);
     }
     ck_assert_int_eq(brood_worker_id(), BROOD_EINVAL);
     brood_test_ok(brood_pool_free(pool));
@@ -263,12 +265,12 @@ static Suite *seats_suite(void)
 {
     Suite *suite = suite_create("seats");
     TCase *each = brood_test_case(suite, "under each start method");
-    tcase_add_loop_test(each, what_is_urgent_comes_first, 0, 3);
-    tcase_add_loop_test(each, what_is_urgent_comes_before_maps, 0, 3);
-    tcase_add_loop_test(each, many_of_all_priorities, 0, 3);
-    tcase_add_loop_test(each, states_are_visible, 0, 3);
-    tcase_add_loop_test(each, seats_have_numbers, 0, 3);
-    tcase_add_loop_test(each, seeds_depend_on_the_call_alone, 0, 3);
+    tcase_add_loop_test(each, what_is_urgent_comes_first, 0, METHODS);
+    tcase_add_loop_test(each, what_is_urgent_comes_before_maps, 0, METHODS);
+    tcase_add_loop_test(each, many_of_all_priorities, 0, METHODS);
+    tcase_add_loop_test(each, states_are_visible, 0, METHODS);
+    tcase_add_loop_test(each, seats_have_numbers, 0, METHODS);
+    tcase_add_loop_test(each, seeds_depend_on_the_call_alone, 0, METHODS);
     tcase_add_loop_test(each, a_further_run_has_the_same_seed, 0, 3);
     return suite;
 }

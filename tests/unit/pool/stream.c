@@ -675,26 +675,26 @@ static Suite *stream_suite(void)
 {
     Suite *suite = suite_create("stream");
     TCase *each = brood_test_case(suite, "under each start method");
-    tcase_add_loop_test(each, results_come_in_order, 0, 3);
-    tcase_add_loop_test(each, each_comes_once_without_order, 0, 3);
-    tcase_add_loop_test(each, who_waits_holds_up_an_ordered_one_only, 0, 3);
-    tcase_add_loop_test(each, the_input_is_asked_as_far_as_the_window, 0, 3);
-    tcase_add_loop_test(each, chunks_stay_whole, 0, 3);
-    tcase_add_loop_test(each, an_input_may_have_none_now_or_fail, 0, 3);
+    tcase_add_loop_test(each, results_come_in_order, 0, METHODS);
+    tcase_add_loop_test(each, each_comes_once_without_order, 0, METHODS);
+    tcase_add_loop_test(each, who_waits_holds_up_an_ordered_one_only, 0, METHODS);
+    tcase_add_loop_test(each, the_input_is_asked_as_far_as_the_window, 0, METHODS);
+    tcase_add_loop_test(each, chunks_stay_whole, 0, METHODS);
+    tcase_add_loop_test(each, an_input_may_have_none_now_or_fail, 0, METHODS);
     tcase_add_loop_test(each, what_fails_or_is_lost_is_told_in_its_place, 0, 3);
     tcase_add_loop_test(each, how_each_worker_ended_is_told, 0, 3);
     tcase_add_loop_test(each, a_freed_pool_tells_of_no_crash, 0, 3);
     tcase_add_loop_test(each, deadlines_are_of_items, 0, 3);
     tcase_add_loop_test(each, workers_are_replaced_by_items, 0, 3);
-    tcase_add_loop_test(each, a_closed_pool_takes_no_more, 0, 3);
-    tcase_add_loop_test(each, a_terminated_pool_cancels, 0, 3);
-    tcase_add_loop_test(each, a_freed_pool_leaves_none_unanswered, 0, 3);
-    tcase_add_loop_test(each, bytes_of_any_length, 0, 3);
-    tcase_add_loop_test(each, forms_of_the_call, 0, 3);
-    tcase_add_loop_test(each, answers_arrive_on_a_descriptor, 0, 3);
-    tcase_add_loop_test(each, whose_a_stream_is, 0, 3);
-    tcase_add_loop_test(each, a_pool_that_is_full, 0, 3);
-    tcase_add_loop_test(each, a_stream_in_a_task, 0, 3);
+    tcase_add_loop_test(each, a_closed_pool_takes_no_more, 0, METHODS);
+    tcase_add_loop_test(each, a_terminated_pool_cancels, 0, PROCESSES);
+    tcase_add_loop_test(each, a_freed_pool_leaves_none_unanswered, 0, METHODS);
+    tcase_add_loop_test(each, bytes_of_any_length, 0, METHODS);
+    tcase_add_loop_test(each, forms_of_the_call, 0, METHODS);
+    tcase_add_loop_test(each, answers_arrive_on_a_descriptor, 0, METHODS);
+    tcase_add_loop_test(each, whose_a_stream_is, 0, PROCESSES);
+    tcase_add_loop_test(each, a_pool_that_is_full, 0, METHODS);
+    tcase_add_loop_test(each, a_stream_in_a_task, 0, METHODS);
     return suite;
 }
 

@@ -187,6 +187,7 @@ START_TEST(close_finishes_and_terminate_cancels)
     }
     brood_test_ok(brood_pool_free(pool));
 
+    if (_i >= PROCESSES) return; /* a thread that waits for ever is not ended */
     pool = new_pool(_i, 1);
     brood_event event;
     brood_test_ok(brood_event_new(&event));
@@ -206,7 +207,7 @@ START_TEST(workers_are_initialized)
     int value = 31, result, none;
     brood_pool_options options = {.workers = 2,
                                   .method = methods[_i],
-                                  .max_tasks_per_child = 1,
+                                  .max_tasks_per_child = _i < PROCESSES ? 1 : 0,
                                   .initializer = BROOD_TASK_OF(initialize),
                                   .initializer_arg = &value};
     brood_test_ok(brood_pool_new(&pool, &options));
@@ -294,15 +295,15 @@ static Suite *submit_suite(void)
 {
     Suite *suite = suite_create("submit");
     TCase *each = brood_test_case(suite, "under each start method");
-    tcase_add_loop_test(each, futures_answer, 0, 3);
-    tcase_add_loop_test(each, bytes_of_any_length, 0, 3);
+    tcase_add_loop_test(each, futures_answer, 0, METHODS);
+    tcase_add_loop_test(each, bytes_of_any_length, 0, METHODS);
     tcase_add_loop_test(each, a_crash_costs_one_task, 0, 3);
-    tcase_add_loop_test(each, a_failure_has_a_text, 0, 3);
-    tcase_add_loop_test(each, timeouts_and_cancelling, 0, 3);
-    tcase_add_loop_test(each, close_finishes_and_terminate_cancels, 0, 3);
-    tcase_add_loop_test(each, workers_are_initialized, 0, 3);
-    tcase_add_loop_test(each, answers_arrive_on_a_descriptor, 0, 3);
-    tcase_add_loop_test(each, a_task_may_submit, 0, 3);
+    tcase_add_loop_test(each, a_failure_has_a_text, 0, METHODS);
+    tcase_add_loop_test(each, timeouts_and_cancelling, 0, METHODS);
+    tcase_add_loop_test(each, close_finishes_and_terminate_cancels, 0, METHODS);
+    tcase_add_loop_test(each, workers_are_initialized, 0, METHODS);
+    tcase_add_loop_test(each, answers_arrive_on_a_descriptor, 0, METHODS);
+    tcase_add_loop_test(each, a_task_may_submit, 0, METHODS);
     TCase *once = brood_test_case(suite, "limits");
     tcase_add_test(once, the_window_is_bounded);
     return suite;

@@ -145,7 +145,7 @@ START_TEST(out_of_range)
         brood_context context;
         int code;
     } rows[] = {
-        {{.method = (brood_start_method)4}, BROOD_EINVAL},
+        {{.method = (brood_start_method)(BROOD_START_THREAD + 1)}, BROOD_EINVAL},
         {{.start_timeout = -1}, BROOD_EINVAL},
         {{.preload = BROOD_TASK_OF(takes_one)}, BROOD_EINVAL},
         {{.preload = &no_task}, BROOD_ETASK},

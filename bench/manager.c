@@ -79,8 +79,8 @@ int main(int argc, char **argv)
     bench_begin("manager", argc, argv);
     struct peer python = {.arguments = {"python_manager.py"}};
     struct peer redis = {.arguments = {"redis_manager.py"}};
-    struct thing dict = {"dict", 1}, queue = {"queue", 1}, lock = {"lock", 1}, dict_4 = {"dict", 4};
-    struct thing here = {"dict", 1, true}, here_4 = {"dict", 4, true};
+    struct thing dict = {"dict", 1, false}, queue = {"queue", 1, false}, lock = {"lock", 1, false};
+    struct thing dict_4 = {"dict", 4, false}, here = {"dict", 1, true}, here_4 = {"dict", 4, true};
 
     BENCH_ASK("set and get of a key", "us", {"brood", brood_calls, &dict, 1},
               {"brood, no server", brood_calls, &here, 1}, {"cpython", PEER(python, "dict 1"), 1},

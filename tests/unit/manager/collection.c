@@ -412,6 +412,56 @@ START_TEST(handles_that_nobody_made)
 }
 END_TEST
 
+/* As in a signal handler that interrupted a call on the same object, which is one of this thread's own latch. */
+START_TEST(inside_a_call)
+{
+    brood_proxy d, other;
+    brood_variant out;
+    uint32_t seen;
+    brood_test_ok(brood_manager_dict(brood_family(), &d));
+    brood_test_ok(brood_manager_dict(brood_family(), &other));
+    brood_test_ok(brood_dict_set(d, brood_v(1), brood_v(2)));
+    struct collection_shm *c = brood__slot_find(TABLE_COLLECTION, d.object);
+    void *announced = brood__os_announce(&c->latch);
+    ck_assert(brood__latch_try(&c->latch.word, &seen));
+    ck_assert_int_eq(brood_dict_get(d, brood_v(1), &out), BROOD_EDEADLK);
+    ck_assert_int_eq(brood_dict_set(d, brood_v(1), brood_v(3)), BROOD_EDEADLK);
+    brood_test_ok(brood_dict_set(other, brood_v(1), brood_v(3)));
+    brood_test_ok(brood_proxy_free(other));
+    brood_test_ok(brood_proxy_free(d)); /* and taken apart later */
+    ck_assert_int_eq(brood_dict_get(d, brood_v(1), &out), BROOD_ECLOSED);
+    ck_assert(c->slot.body != 0);
+    brood__latch_release(&c->latch.word, 0);
+    brood__os_announce(announced);
+    brood_proxy many[A_TABLE];
+    for (int i = 0; i < A_TABLE; i++) brood_test_ok(brood_manager_list(brood_family(), &many[i]));
+    ck_assert_int_eq(brood_dict_get(d, brood_v(1), &out), BROOD_ESTALE);
+    ck_assert_int_eq(brood__pages_check(), 0);
+}
+END_TEST
+
+static void *sets_many(void *proxy)
+{
+    for (int i = 0; i < SETS; i++)
+        if (brood_list_append(*(brood_proxy *)proxy, brood_v("an item that is longer than a word")) < 0) return proxy;
+    return NULL;
+}
+
+START_TEST(threads_share_it)
+{
+    pthread_t threads[MEMBERS];
+    brood_proxy list;
+    brood_test_ok(brood_manager_list(brood_family(), &list));
+    for (int i = 0; i < MEMBERS; i++) ck_assert_int_eq(pthread_create(&threads[i], NULL, sets_many, &list), 0);
+    for (int i = 0; i < MEMBERS; i++) {
+        void *failed;
+        ck_assert_int_eq(pthread_join(threads[i], &failed), 0);
+        ck_assert_ptr_null(failed);
+    }
+    ck_assert_int_eq(brood_list_size(list), MEMBERS * SETS);
+}
+END_TEST
+
 /* Objects of the family's may stand in a server's, but not the other way. */
 START_TEST(in_each_other)
 {
@@ -450,6 +500,8 @@ static Suite *collection_suite(void)
     tcase_add_loop_test(together, members_share_it, 0, MEMBERS_METHODS);
     tcase_add_loop_test(together, what_the_dead_had_goes, 0, MEMBERS_METHODS);
     tcase_add_test(together, handles_that_nobody_made);
+    tcase_add_test(together, inside_a_call);
+    tcase_add_test(together, threads_share_it);
     tcase_add_test(together, in_each_other);
     return suite;
 }

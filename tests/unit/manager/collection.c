@@ -59,7 +59,7 @@ START_TEST(a_dict)
     SAYS("3", brood_dict_get(d, brood_v("b"), &out));
     SAYS("[1, \"x\"]", brood_dict_get(d, brood_v("a"), &out));
     SAYS("[\"b\", \"a\", 1, 1.0]", brood_dict_keys(d, &out));
-    brood_variant none = brood_v("none");
+    brood_variant none = brood_v(7);
     ck_assert_int_eq(brood_dict_get(d, brood_v("c"), &none), BROOD_EMISSING);
     ck_assert_str_eq(brood_error_detail(), "there is no such key");
     ck_assert_int_eq(none.kind, BROOD_VARIANT_NIL);

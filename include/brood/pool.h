@@ -97,12 +97,15 @@ typedef enum brood_reason {
     BROOD_REASON_QUARANTINED    /* it might have run again, but has ended as many workers as a task may */
 } brood_reason;
 
+/* In a word or two, as "soft deadline"; "unknown" for that one and for no reason of these.  Async-signal-safe. */
+BROOD_API const char *brood_reason_name(brood_reason reason);
+
 /* How one item or task ended. */
 typedef struct brood_outcome {
     int code; /* 0; BROOD_EFAILED, BROOD_ELOST, BROOD_EDEADLINE, BROOD_EOOM, BROOD_ECANCELED, ... */
     brood_reason reason;
     int fail;         /* BROOD_EFAILED: the code given to brood_fail */
-    int signal;       /* BROOD_ELOST: the signal that ended the worker; 0: it exited by itself */
+    int signal;       /* what ended the worker, its deadline's SIGKILL too; 0: it exited by itself, or lives */
     int status;       /* BROOD_ELOST with signal 0: the exit code */
     pid_t pid;        /* of the worker that had it, 0: none had */
     unsigned attempt; /* how often it has begun; of an item always 1 */

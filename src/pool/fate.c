@@ -22,6 +22,25 @@ bool brood__task_cancel(struct pool_shm *pool, uint64_t pool_id, struct task_shm
 
 /* ---------------------------------------------------------------------------------------------------- after a death */
 
+const char *brood_reason_name(brood_reason reason)
+{
+    static const char *const names[] = {
+        [BROOD_REASON_RESULT] = "result",
+        [BROOD_REASON_ERROR] = "error",
+        [BROOD_REASON_SIGNAL] = "signal",
+        [BROOD_REASON_EXIT] = "exit",
+        [BROOD_REASON_UNKNOWN] = "unknown",
+        [BROOD_REASON_SOFT_DEADLINE] = "soft deadline",
+        [BROOD_REASON_DEADLINE] = "deadline",
+        [BROOD_REASON_MEMORY] = "out of memory",
+        [BROOD_REASON_CANCELLED] = "cancelled",
+        [BROOD_REASON_OWNER_GONE] = "owner gone",
+        [BROOD_REASON_START_FAILED] = "start failed",
+        [BROOD_REASON_QUARANTINED] = "quarantined",
+    };
+    return (unsigned)reason < sizeof names / sizeof *names ? names[reason] : "unknown";
+}
+
 void brood__pool_tell_death(char text[BROOD_FAIL_TEXT], enum brood_reason reason, int signal, int status)
 {
     const char *name = signal ? sigdescr_np(signal) : NULL;

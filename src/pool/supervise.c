@@ -312,8 +312,13 @@ static void count_end(struct pool_shm *pool, const struct member_shm *m, struct 
     said[sizeof said - 1] = 0;
     if ((how & 0xffff) == EXIT_INITIALIZER)
         count_failure(pool, m->pool, r, BROOD_EINIT, said[0] ? said : "the initializer exited");
-    else
-        count_failure(pool, m->pool, r, BROOD_ESTART, "workers end before their first task");
+    else {
+        int value = (int)(how & 0xffff), signal = ENDED_KIND(how) == ENDED_SIGNAL ? value : 0;
+        char death[BROOD_FAIL_TEXT], detail[sizeof pool->broken_detail];
+        brood__pool_tell_death(death, BROOD_REASON_EXIT, signal, value);
+        snprintf(detail, sizeof detail, "workers end before their first task, the last one %.90s", death);
+        count_failure(pool, m->pool, r, BROOD_ESTART, detail);
+    }
 }
 
 /* The threads of a process ended with it; their pools are garbage by now. */

@@ -206,14 +206,18 @@ int brood__task_submit(brood_pool pool, brood_future *future, const struct submi
     task_hint(p, slot, o->priority);
     brood__pool_wake(p, 1);
     brood__os_announce(announced);
-    /* Closed, or freed, since we looked: its workers may have left.  seq_cst: of us and of one who leaves, one sees. */
+    /*
+     * Closed, freed, or without hope since we looked: its workers may have left, or the supervisor have resolved all
+     * that it saw.  seq_cst: of us and of one who leaves, or who resolves what was queued before `broken`, one sees.
+     */
     atomic_thread_fence(memory_order_seq_cst);
     bool there = brood__slot_is(&p->slot, pool.id);
-    if (__builtin_expect(there && atomic_load(&p->state) == POOL_OPEN, 1)) return 0;
+    error = there ? brood__pool_usable(p) : BROOD_ECLOSED;
+    if (__builtin_expect(error == 0, 1)) return 0;
     uint64_t queued = TASK_WORD(TASK_SERIAL(filling), TASK_QUEUED, 0, 0);
     if (!task_swap(t, &queued, filling)) return 0; /* a worker has it all the same, or it is resolved */
     release(t);
-    return there ? BROOD_ECLOSED : brood__slot_gone(TABLE_POOL, pool.id);
+    return there ? error : brood__slot_gone(TABLE_POOL, pool.id);
 }
 
 int brood__task_suits(const struct pool_shm *pool, const brood_submit_options *options)
@@ -321,14 +325,7 @@ int brood_future_done(brood_future future)
     return error < 0 || !t ? error : answered(t, future);
 }
 
-/* Why the pool can't answer any more, although it has not. */
-static int hopeless(struct pool_shm *pool)
-{
-    int broken = atomic_load(&pool->broken);
-    return broken ? brood__fail_with(broken, "%s", pool->broken_detail) : 0;
-}
-
-static int wait_for(struct pool_shm *pool, struct task_shm *t, brood_future future, int timeout)
+static int wait_for(struct task_shm *t, brood_future future, int timeout)
 {
     int64_t deadline = brood__os_deadline(timeout);
     void *announced = brood__os_announce(&t->bell);
@@ -337,7 +334,6 @@ static int wait_for(struct pool_shm *pool, struct task_shm *t, brood_future futu
     bool late = false;
     for (unsigned n = 0;;) {
         result = answered(t, future);
-        if (result == 0) result = hopeless(pool);
         if (result != 0 || late || timeout == 0) break;
         if (n < SPIN_BEFORE_SLEEP) {
             brood__relax(n++);
@@ -347,7 +343,6 @@ static int wait_for(struct pool_shm *pool, struct task_shm *t, brood_future futu
         /* Armed before the look, whose loads are but acquire: pairs with the fence in brood__pool_answer. */
         atomic_thread_fence(memory_order_seq_cst);
         result = answered(t, future);
-        if (result == 0) result = hopeless(pool);
         if (result != 0) break;
         result = brood__nest_wait(&nest, future.pool, deadline == OS_NEVER ? future.serial : WAITS_ELSEWHERE);
         if (result != 0) break;
@@ -436,10 +431,10 @@ static int get(brood_future future, brood_bytes *result, int timeout, brood_outc
     struct task_shm *t = NULL;
     int error = look_for(future, &pool, &t);
     if (error < 0 || !t) return error;
-    error = wait_for(pool, t, future, timeout);
+    error = wait_for(t, future, timeout);
     if (error == BROOD_EAGAIN && atomic_load(&pool->polled)) { /* as a queue: quiet the bell, arm, look once more */
         bool mine = t->submitter == brood__self->member;
-        if (brood__bell_arm_for(future.pool, mine ? &t->asked : NULL)) error = wait_for(pool, t, future, 0);
+        if (brood__bell_arm_for(future.pool, mine ? &t->asked : NULL)) error = wait_for(t, future, 0);
     }
     if (error < 0) return error;
     enum brood_reason reason;

@@ -226,6 +226,48 @@ START_TEST(workers_are_initialized)
 }
 END_TEST
 
+/* Whoever is told that workers can't start is told all of it: the future is decided then. */
+BROOD_TASK(crash_at_once, void)
+{
+    raise(SIGSEGV);
+}
+START_TEST(an_initializer_crashes)
+{
+    brood_pool_options options = {.workers = 2, .method = methods[_i], .initializer = BROOD_TASK_OF(crash_at_once)};
+    for (int round = 0; round < 8; round++) {
+        brood_pool pool;
+        brood_future future;
+        brood_test_ok(brood_pool_new(&pool, &options));
+        int error = brood_pool_submit(pool, &future, twice, &round);
+        if (error == 0) {
+            brood_outcome outcome;
+            memset(&outcome, 0x55, sizeof outcome);
+            ck_assert_int_eq(brood_future_get(future, NULL, BROOD_FOREVER, &outcome), BROOD_ESTART);
+            ck_assert_int_eq(outcome.code, BROOD_ESTART);
+            ck_assert_int_eq(outcome.reason, BROOD_REASON_START_FAILED);
+            ck_assert_int_eq(brood_future_done(future), 1);
+            ck_assert_int_eq(brood_future_state(future), BROOD_TASK_DONE);
+            brood_test_ok(brood_future_free(future));
+        }
+        int result, again = brood_pool_apply(pool, twice, &round, &result);
+        ck_assert_int_eq(again, BROOD_ESTART);
+        ck_assert_str_eq(brood_error_detail(),
+                         "workers end before their first task, the last one killed by signal 11 (Segmentation fault)");
+        brood_test_ok(brood_pool_free(pool));
+    }
+}
+END_TEST
+
+START_TEST(reasons_have_names)
+{
+    ck_assert_str_eq(brood_reason_name(BROOD_REASON_RESULT), "result");
+    ck_assert_str_eq(brood_reason_name(BROOD_REASON_SOFT_DEADLINE), "soft deadline");
+    ck_assert_str_eq(brood_reason_name(BROOD_REASON_QUARANTINED), "quarantined");
+    ck_assert_str_eq(brood_reason_name((brood_reason)(BROOD_REASON_QUARANTINED + 1)), "unknown");
+    ck_assert_str_eq(brood_reason_name((brood_reason)-1), "unknown");
+}
+END_TEST
+
 START_TEST(answers_arrive_on_a_descriptor)
 {
     brood_pool pool = new_pool(_i, 2);
@@ -302,6 +344,8 @@ static Suite *submit_suite(void)
     tcase_add_loop_test(each, timeouts_and_cancelling, 0, METHODS);
     tcase_add_loop_test(each, close_finishes_and_terminate_cancels, 0, METHODS);
     tcase_add_loop_test(each, workers_are_initialized, 0, METHODS);
+    tcase_add_loop_test(each, an_initializer_crashes, 0, 3);
+    tcase_add_test(each, reasons_have_names);
     tcase_add_loop_test(each, answers_arrive_on_a_descriptor, 0, METHODS);
     tcase_add_loop_test(each, a_task_may_submit, 0, METHODS);
     TCase *once = brood_test_case(suite, "limits");

@@ -425,6 +425,25 @@ static char *argument_of(struct task_shm *t)
     return t->arg_buffer ? brood__at(brood__slot_at(TABLE_BUFFER, HANDLE_INDEX(t->arg_buffer))->body) : t->arg;
 }
 
+/*
+ * The word for bell_arm_for: in the task, which is the submitter's to write; of another's task in a table of this
+ * thread.  Two that share a place there take it from each other: the descriptor is not quiet then, and nothing is missed.
+ */
+static _Atomic uint32_t *asked_of(struct task_shm *t, brood_future future)
+{
+    static _Thread_local struct {
+        brood_future of;
+        _Atomic uint32_t asked;
+    } others[256];
+    if (t->submitter == brood__self->member) return &t->asked;
+    unsigned i = (unsigned)(FUTURE_SLOT(future.serial) % 256);
+    if (others[i].of.pool != future.pool || others[i].of.serial != future.serial) {
+        others[i].of = future;
+        atomic_store_explicit(&others[i].asked, 0, memory_order_relaxed);
+    }
+    return &others[i].asked;
+}
+
 static int get(brood_future future, brood_bytes *result, int timeout, brood_outcome *outcome)
 {
     struct pool_shm *pool = NULL;
@@ -433,8 +452,7 @@ static int get(brood_future future, brood_bytes *result, int timeout, brood_outc
     if (error < 0 || !t) return error;
     error = wait_for(t, future, timeout);
     if (error == BROOD_EAGAIN && atomic_load(&pool->polled)) { /* as a queue: quiet the bell, arm, look once more */
-        bool mine = t->submitter == brood__self->member;
-        if (brood__bell_arm_for(future.pool, mine ? &t->asked : NULL)) error = wait_for(t, future, 0);
+        if (brood__bell_arm_for(future.pool, asked_of(t, future))) error = wait_for(t, future, 0);
     }
     if (error < 0) return error;
     enum brood_reason reason;

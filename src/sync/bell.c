@@ -97,14 +97,37 @@ static void quiet(struct bell *b)
     b->turn = next_turn();
 }
 
-void brood__bell_quiet(struct bell *b)
-{
-    quiet(b);
-}
-
 void brood__bell_ring_own(const struct bell *b)
 {
     brood__os_bell_ring(brood__self->bell_sender, brood__arena()->key, HANDLE_INDEX(b->id), HANDLE_GENERATION(b->id));
+}
+
+/* Whether it was rung since it was armed; armed again then, and readable. */
+static bool rearm(struct bell *b)
+{
+    struct bell_shm *s = brood__slot_find(TABLE_BELL, b->id);
+    /* seq_cst: the looks that follow must not come before; pairs with the fence in bell_ring. */
+    if (!s || atomic_exchange(&s->armed, 1)) return false;
+    b->turn = next_turn();
+    return true;
+}
+
+/* See bell.h, A bell of many answers. */
+static bool ask(struct bell *b, _Atomic uint32_t *asked)
+{
+    bool again = rearm(b);
+    if (!again && atomic_load_explicit(asked, memory_order_relaxed) == b->turn) {
+        brood__os_bell_drain(b->fd);
+        again = true;
+        if (rearm(b)) brood__bell_ring_own(b); /* a ring of this moment: it may be drained, and is for anyone */
+    }
+    atomic_store_explicit(asked, b->turn, memory_order_relaxed);
+    return again;
+}
+
+void brood__bell_quiet(struct bell *b)
+{
+    quiet(b);
 }
 
 bool brood__bell_arm_for(uint64_t object, _Atomic uint32_t *asked)
@@ -113,11 +136,13 @@ bool brood__bell_arm_for(uint64_t object, _Atomic uint32_t *asked)
     if (inside) return false; /* a signal handler: the descriptor is not quieted either, so it is asked again */
     lock();
     struct bell *b = find(object);
-    bool now = b && (!asked || atomic_load_explicit(asked, memory_order_relaxed) == b->turn);
-    if (now) quiet(b);
-    if (b && asked) atomic_store_explicit(asked, b->turn, memory_order_relaxed);
+    bool again = false;
+    if (b && !asked)
+        again = (quiet(b), true);
+    else if (b)
+        again = ask(b, asked);
     unlock();
-    return now;
+    return again;
 }
 
 void brood__bell_arm(uint64_t object)

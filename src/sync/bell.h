@@ -37,10 +37,12 @@ int brood__bell_fd(uint64_t object);
 /* Nothing there: quiet the descriptor and arm it; the caller then looks at the object once more.  No bell: nothing. */
 void brood__bell_arm(uint64_t object);
 /*
- * Likewise of an object with many answers, of which the one asked for is not there: quieting the descriptor would take
- * the ring of another with it, that has come since it was asked for.  So it is done only if this very answer was asked
- * for since it was done last, and so, as the caller asks for all after each ring, all the others will be asked for
- * again too.  *asked remembers, 0 at first; NULL: it is done.  Whether the caller has to look once more.
+ * A bell of many answers: nothing there for one who asks for one of them.  To quiet the descriptor at once would take
+ * with it the ring for another, asked for before.  The contract is that after each poll the caller asks once for each
+ * that is open.  A turn begins when somebody who asks finds the bell rung: it is armed again, and stays readable.
+ * Whoever asks for the same one twice in a turn has asked for all in between, all of them after the arming, so none of
+ * their answers is in what is drained then; one that comes from the arming on is seen in `armed`.  *asked remembers
+ * the turn, 0 at first, and is of this answer alone; NULL: drained at once.  Whether the caller has to look once more.
  */
 bool brood__bell_arm_for(uint64_t object, _Atomic uint32_t *asked);
 /* Ring those who listen for the object.  The caller's commit is visible (fence inside) before the arms are read. */

@@ -34,11 +34,11 @@ try() {
         touch "$own.lives"
         return
     fi
-    timeout 120 "$own/kill" --jobs 1 --stop "$@" >"$own/out" 2>&1
+    timeout 300 "$own/kill" --jobs 1 --stop "$@" >"$own/out" 2>&1
     status=$?
     # Pairs are drawn by lot: ten times as many, before it is said to live.
     if [ $status -eq 0 ]; then
-        timeout 240 "$own/kill" --jobs 1 --stop --all "$@" >"$own/out" 2>&1
+        timeout 300 "$own/kill" --jobs 1 --stop --all "$@" >"$own/out" 2>&1
         status=$?
     fi
     if ! grep -q -- ' --at ' "$own/out"; then

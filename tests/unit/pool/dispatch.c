@@ -161,6 +161,48 @@ START_TEST(a_loop_without_callbacks_sleeps)
 }
 END_TEST
 
+/*
+ * One that is asked for first in a round, before another that has been asked for before, and gets its answer between
+ * the two: the other may not take its ring for old.  _i / 3: the other is a future, or callbacks, or a foreign future.
+ */
+BROOD_TASK(submits, brood_future, brood_pool, pool)
+{
+    brood_future future = {0};
+    brood_event never;
+    if (brood_event_new(&never) == 0) brood_pool_submit(pool, &future, wait_for, &never);
+    return future;
+}
+START_TEST(a_ring_is_for_all)
+{
+    brood_pool pool = new_pool(_i % 3, 3);
+    brood_event events[2];
+    brood_future first, other;
+    for (int i = 0; i < 2; i++) brood_test_ok(brood_event_new(&events[i]));
+    struct pollfd ready = {.fd = brood_pool_fd(pool), .events = POLLIN};
+    if (_i / 3 == 0) brood_test_ok(brood_pool_submit(pool, &other, wait_for, &events[0]));
+    if (_i / 3 == 2) brood_test_ok(brood_pool_apply(pool, submits, &pool, &other));
+    for (int round = 0; poll(&ready, 1, 0) > 0; round++) {
+        ck_assert_int_lt(round, 1000);
+        if (_i / 3 == 1) ck_assert_int_eq(brood_pool_dispatch(pool, 0), 0);
+        if (_i / 3 != 1) ck_assert_int_eq(brood_future_get(other, NULL, 0, NULL), BROOD_EAGAIN);
+    }
+    brood_test_ok(brood_pool_submit(pool, &first, wait_for, &events[1]));
+    ck_assert_int_eq(brood_future_get(first, NULL, 0, NULL), BROOD_EAGAIN);
+    brood_test_ok(brood_event_set(events[1]));
+    ck_assert_int_eq(poll(&ready, 1, PATIENCE), 1); /* quiet until then */
+    while (brood_future_done(first) == 0) sched_yield();
+    for (int round = 0; round < 2; round++) {
+        if (_i / 3 == 1) ck_assert_int_eq(brood_pool_dispatch(pool, 0), 0);
+        if (_i / 3 != 1) ck_assert_int_eq(brood_future_get(other, NULL, 0, NULL), BROOD_EAGAIN);
+        if (round == 1) break;
+        ck_assert_int_eq(poll(&ready, 1, PATIENCE), 1);
+        brood_test_ok(brood_future_get(first, NULL, 0, NULL));
+    }
+    brood_test_ok(brood_pool_terminate(pool));
+    brood_test_ok(brood_pool_free(pool));
+}
+END_TEST
+
 START_TEST(a_loop_over_two_pools_sleeps)
 {
     brood_pool pools[2] = {new_pool(_i, 1), new_pool(_i, 1)};
@@ -320,6 +362,7 @@ static Suite *dispatch_suite(void)
     tcase_add_loop_test(each, they_come_as_the_answers_do, 0, METHODS);
     tcase_add_loop_test(each, they_come_by_the_descriptor, 0, METHODS);
     tcase_add_loop_test(each, a_loop_without_callbacks_sleeps, 0, 3);
+    tcase_add_loop_test(each, a_ring_is_for_all, 0, 9);
     tcase_add_loop_test(each, a_loop_over_two_pools_sleeps, 0, 3);
     tcase_add_loop_test(each, a_callback_may_call_anything, 0, METHODS);
     tcase_add_loop_test(each, the_end_of_a_pool_with_callbacks, 0, PROCESSES);

@@ -419,7 +419,7 @@ BROOD_API int brood_pool_dispatch(brood_pool pool, int timeout);
  * brood_stream_next, and brood_pool_dispatch if there are callbacks.  One that was asked for before and still has no
  * answer (BROOD_EAGAIN) makes it quiet, so poll it again at once; two rounds without an answer are quiet, and whatever is
  * answered after that makes it readable again.  A loop that may have none open calls brood_pool_dispatch in each round,
- * callbacks or not, before it asks for the others: that makes it quiet then.
+ * callbacks or not: that makes it quiet then.
  * For one thread.  >= 0, BROOD_EMFILE, BROOD_EARENA, BROOD_ESTALE, BROOD_ENOTMEMBER.
  */
 BROOD_API int brood_pool_fd(brood_pool pool);

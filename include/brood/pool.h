@@ -117,7 +117,7 @@ typedef struct brood_outcome {
 /* One call on the way to a crash. */
 typedef struct brood_frame {
     uint64_t offset;    /* of the instruction, in the addresses of its module */
-    char module[240];   /* path; "": the program */
+    char module[240];   /* path; "": the program; "?": it is in none, and offset is the address */
     char function[128]; /* "": not known */
     char file[240];     /* "": not known, as line 0 */
     int line;
@@ -141,7 +141,7 @@ typedef struct brood_crash {
     brood_reason reason;
     int signal, signal_code;     /* code: si_code of siginfo_t */
     int status;                  /* of a worker that exited */
-    uint64_t address;            /* the fault's; 0: none, or a null pointer */
+    uint64_t address;            /* of the fault, if signal_code > 0 (0: a null pointer); else 0 */
     uint64_t user_us, system_us; /* what the worker had used, all its tasks together: microseconds */
     uint64_t max_rss;            /* at most, bytes; 0: not known, as the times */
     unsigned frame_count;
@@ -197,8 +197,8 @@ BROOD_API int brood_pool_new(brood_pool *pool, const brood_pool_options *options
  * once.
  * 0: all done.  BROOD_ELOST, BROOD_EFAILED: some were not (lost wins); all others are, and out has their results; the
  * output of an item that failed or was lost is zero, and of one that never began zero or, in a buffer, as it was.
- * BROOD_ETIMEDOUT: items that have not begun never will; those that run go on, and their results are dropped, unless
- * out lies in a buffer; codes say BROOD_ECANCELED for both.  BROOD_EAGAIN: 32 maps are under way in this pool, as many
+ * BROOD_ETIMEDOUT: what has ended counts, as in the report; items that have not begun never will; those that run go on,
+ * and their results are dropped, unless out lies in a buffer; codes say BROOD_ECANCELED for both.  BROOD_EAGAIN: 32 maps are under way in this pool, as many
  * as can be.  BROOD_ECLOSED: the pool is closed.  BROOD_EINVAL: in or out is missing, or timeout below BROOD_FOREVER.
  * BROOD_EARENA, BROOD_ESTALE, BROOD_ENOTMEMBER, and the errors of workers that can't start.
  * in may be a compound literal as it is; in the form _with, one with commas needs parentheses around it.

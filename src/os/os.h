@@ -243,6 +243,7 @@ struct os_crash {
     int signal, code;     /* as in siginfo_t */
     uint64_t address, pc; /* address 0: it was no fault, but sent */
     struct os_usage usage;
+    void *context; /* of the signal */
 };
 /*
  * From now on `tell` is called once before this process (not one that it forks) ends by SIGSEGV, SIGBUS, SIGILL, SIGFPE,
@@ -250,8 +251,11 @@ struct os_crash {
  * program's.  tell must be async-signal-safe.  0 or -errno.
  */
 int brood__os_on_crash(void (*tell)(const struct os_crash *crash));
-/* Addresses of the calls that led to `from`, it first: how many.  Async-signal-safe. */
-size_t brood__os_backtrace(uint64_t from, uint64_t *pcs, size_t most);
+/*
+ * Addresses of the calls that led to the crash's pc, it first: how many.  In the listener; async-signal-safe, but a
+ * stack that can't be read ends the process by the crash's signal.
+ */
+size_t brood__os_backtrace(const struct os_crash *crash, uint64_t *pcs, size_t most);
 /* The file that the code at pc came from ("" is the program), and what is added to its addresses.  Async-signal-safe. */
 bool brood__os_module_of(uint64_t pc, uint64_t *bias, const char **path);
 /* Of this process; how many bytes of memory it has for itself (not shared) now, 0 if unknown. */

@@ -109,7 +109,7 @@ static void tell(const struct os_crash *crash)
     }
     /* The first is there already; the walk may end us. */
     uint64_t pcs[CRASH_FRAMES];
-    size_t n = brood__os_backtrace(crash->pc, pcs, CRASH_FRAMES);
+    size_t n = brood__os_backtrace(crash, pcs, CRASH_FRAMES);
     for (size_t i = 1; i < n; i++) add_frame(record, pcs[i]);
 }
 

@@ -205,17 +205,18 @@ static int fill(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, co
     return 0;
 }
 
-/* Copy results to the caller's own arrays. */
-static void give_back(const struct job_shm *job, const struct arrays *a)
+/*
+ * The first item of a chunk that is not decided.  One that is under way says which item it is in; those before it are
+ * decided.  `running` is read first: what it says is over is in the record by then.  acquire: pairs with the release in
+ * run_chunk, and makes the results of those before visible.
+ */
+static uint64_t undecided(const struct chunk_shm *of, const struct chunk_record **record)
 {
-    for (uint32_t i = 0; a->codes && i < job->chunk_count; i++) { /* items of a cancelled map that never began */
-        const struct chunk_shm *c = chunk_at(job, i);
-        uint64_t next = c->record[CHUNK_RECORD(atomic_load(&((struct chunk_shm *)(uintptr_t)c)->word))].next;
-        for (; next < c->end; next++) ((int32_t *)brood__at(job->codes))[next] = BROOD_ECANCELED;
-    }
-    if (a->out && a->out_bytes && !atomic_load(&((struct job_shm *)(uintptr_t)job)->lent[LENT_OUT]))
-        memcpy(a->out, brood__at(job->out), a->out_bytes);
-    if (a->codes) memcpy(a->codes, brood__at(job->codes), job->n * sizeof(int));
+    struct chunk_shm *c = (struct chunk_shm *)(uintptr_t)of;
+    uint64_t running = atomic_load_explicit(&c->running, memory_order_acquire), word = atomic_load(&c->word);
+    *record = &of->record[CHUNK_RECORD(word)];
+    uint64_t next = (*record)->next;
+    return CHUNK_STATE(word) == CHUNK_RUNNING && running > next && running <= of->end ? running - 1 : next;
 }
 
 /* index and, for now, the id of an outcome are 1 + the item's. */
@@ -252,25 +253,49 @@ static void note_lost(brood_outcome *first, const struct chunk_record *r)
     brood__pool_tell_death(first->text, reason, r->signal, r->status);
 }
 
-static void add_up(const struct job_shm *job, brood_report *report)
+/*
+ * Results and codes to the caller's own arrays, and what they come to, from one look at each chunk: of a map that was
+ * cancelled or waited for too long workers may go on.  What is not decided is zeroes.
+ */
+static void give_back(const struct job_shm *job, const struct arrays *a, brood_report *report)
 {
+    bool copies = a->out_bytes && !atomic_load(&((struct job_shm *)(uintptr_t)job)->lent[LENT_OUT]);
+    size_t size = job->result_size;
     *report = (brood_report){0};
     uint64_t start = 0;
     for (uint32_t i = 0; i < job->chunk_count; i++) {
         const struct chunk_shm *c = chunk_at(job, i);
-        const struct chunk_record *r = &c->record[CHUNK_RECORD(atomic_load(&((struct chunk_shm *)(uintptr_t)c)->word))];
-        report->done += r->next - start - r->failed - r->lost;
-        start = c->end;
+        const struct chunk_record *r;
+        uint64_t next = undecided(c, &r), n = next - start, rest = c->end - next;
+        if (copies) {
+            char *out = (char *)a->out + start * size;
+            memcpy(out, (const char *)brood__at(job->out) + start * size, n * size);
+            memset(out + n * size, 0, rest * size);
+        }
+        if (a->codes) {
+            memcpy(a->codes + start, (const int32_t *)brood__at(job->codes) + start, n * sizeof(int));
+            for (uint64_t k = next; k < c->end; k++) a->codes[k] = BROOD_ECANCELED;
+        }
+        report->done += n - r->failed - r->lost;
         report->failed += r->failed;
         report->lost += r->lost;
         note_failed(&report->first_failed, r, c->text);
         note_lost(&report->first_lost, r);
+        start = c->end;
     }
     if (report->first_failed.code) report->first_failed.id--;
     if (report->first_lost.code) report->first_lost.id--;
 }
 
-static void finish_cancelled(struct job_shm *job);
+/* Chunks of a cancelled job that nobody has begun are done. */
+static void finish_cancelled(struct job_shm *job)
+{
+    for (uint32_t i = 0; i < job->chunk_count; i++) {
+        uint64_t seen = atomic_load(&chunk_at(job, i)->word);
+        if (CHUNK_STATE(seen) == CHUNK_FREE)
+            swap(&chunk_at(job, i)->word, &seen, CHUNK_WORD(CHUNK_DONE, CHUNK_RECORD(seen), 0));
+    }
+}
 
 /* 1: all items are decided; 0: not yet; < 0: they never will be.  By the job's caller. */
 static int finished(struct pool_shm *pool, struct job_shm *job)
@@ -356,8 +381,7 @@ static int answer_of(struct pool_shm *pool, const struct job_shm *job, const str
     brood_report mine;
     if (!report) report = &mine;
     bool cancelled = JOB_STATE(atomic_load(&((struct job_shm *)(uintptr_t)job)->word)) == JOB_CANCELLED;
-    give_back(job, a);
-    add_up(job, report);
+    give_back(job, a, report);
     int broken = cancelled ? atomic_load(&pool->broken) : 0;
     if (broken) return brood__fail_with(broken, "%s", pool->broken_detail);
     if (cancelled) return BROOD_ECANCELED;
@@ -423,11 +447,10 @@ int brood_pool_map_task(brood_pool pool, const brood_task *task, const void *in,
     if (o->crash) tell_crash(p, job, o->crash);
     if (error == 0) {
         error = answer_of(p, job, &a, o->report);
-    } else { /* what is decided by now counts; the items of chunks that are under way do not */
+    } else { /* what is decided by now counts; the items that workers are in, and all after them, do not */
         brood_report report;
         cancel(job);
-        give_back(job, &a);
-        add_up(job, o->report ? o->report : &report);
+        give_back(job, &a, o->report ? o->report : &report);
     }
     retire(p, index, atomic_load(&job->word));
     return error;
@@ -501,11 +524,8 @@ int brood_map_progress(brood_map map, size_t *decided)
     uint64_t start = 0;
     for (uint32_t i = 0; i < job->chunk_count; i++) {
         struct chunk_shm *c = chunk_at(job, i);
-        uint64_t word = atomic_load(&c->word), next = c->record[CHUNK_RECORD(word)].next;
-        /* One that is under way says which item it is in; those before it are decided. */
-        uint64_t running = CHUNK_STATE(word) == CHUNK_RUNNING ? atomic_load(&c->running) : 0;
-        if (running > next && running <= c->end) next = running - 1;
-        n += next - start;
+        const struct chunk_record *r;
+        n += undecided(c, &r) - start;
         start = c->end;
     }
     if (decided) *decided = n;
@@ -621,8 +641,8 @@ static uint64_t run_chunk(struct job_shm *job, struct chunk_shm *c, uint64_t wor
     call.seed = job->seed;
     call.item = &c->running;
     for (; item < end; item++) {
-        /* What a death finds: item has begun.  A plain store: the reader looks when we are dead. */
-        atomic_store_explicit(&c->running, item + 1, memory_order_relaxed);
+        /* What a death finds: item has begun; those before it are decided.  release: pairs with undecided(). */
+        atomic_store_explicit(&c->running, item + 1, memory_order_release);
         atomic_signal_fence(memory_order_seq_cst);
         if (__builtin_expect(missing != 0, 0))
             brood_fail(missing, "%s", brood_error_detail());
@@ -644,16 +664,6 @@ static uint64_t run_chunk(struct job_shm *job, struct chunk_shm *c, uint64_t wor
     *rest = item < c->end && JOB_STATE(atomic_load(&job->word)) == JOB_ACTIVE;
     turn(c, &word, *rest ? CHUNK_FREE : CHUNK_DONE);
     return item - first;
-}
-
-/* Chunks of a cancelled job that nobody has begun are done. */
-static void finish_cancelled(struct job_shm *job)
-{
-    for (uint32_t i = 0; i < job->chunk_count; i++) {
-        uint64_t seen = atomic_load(&chunk_at(job, i)->word);
-        if (CHUNK_STATE(seen) == CHUNK_FREE)
-            swap(&chunk_at(job, i)->word, &seen, CHUNK_WORD(CHUNK_DONE, CHUNK_RECORD(seen), 0));
-    }
 }
 
 /* Some chunk of this job, if there is one. */

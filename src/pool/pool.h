@@ -184,7 +184,7 @@ _Static_assert(sizeof(struct job_shm) == 256, "four cache lines");
  * lies in the record that word selects, and changes by writing the other record and one compare-and-swap of word.
  *   FREE→RUNNING (a worker) →DONE; RUNNING→RUNNING when an item failed; RUNNING→FREE when a worker leaves before the
  *   end, or died: then item running-1 is lost, unless it had not begun (running <= next) or is already counted.
- * running: 1 + the item the owner is in, a plain store before each item.
+ * running: 1 + the item the owner is in, a release store before each item; whoever acquires it has the items before.
  */
 enum chunk_state { CHUNK_FREE, CHUNK_RUNNING, CHUNK_DONE };
 #define CHUNK_WORD(state, record, owner) ((uint64_t)(state) << 24 | (uint64_t)(record) << 16 | (uint64_t)(owner))

@@ -42,6 +42,30 @@ static uint64_t pc_of(const ucontext_t *context)
 #endif
 }
 
+/*
+ * A call of what is no code (a null pointer, most often) ends where there is nothing to unwind.  Its return address is
+ * where such a call leaves it; the context is set back to there, and so the way up begins in the caller.  If the stack
+ * can't be read either, the process ends here, by the same signal.  Where it returns to; 0: pc is code.
+ */
+static uint64_t step_back(ucontext_t *context)
+{
+    uint64_t bias, back = 0;
+    const char *path;
+    if (brood__os_module_of(pc_of(context), &bias, &path)) return 0;
+#if defined(__x86_64__)
+    greg_t *at = context->uc_mcontext.gregs;
+    memcpy(&back, (const void *)(uintptr_t)at[REG_RSP], sizeof back);
+    if (!brood__os_module_of(back, &bias, &path)) return 0;
+    at[REG_RIP] = (greg_t)back;
+    at[REG_RSP] += 8;
+#elif defined(__aarch64__)
+    back = context->uc_mcontext.regs[30];
+    if (!brood__os_module_of(back, &bias, &path)) return 0;
+    context->uc_mcontext.pc = back;
+#endif
+    return back;
+}
+
 static uint64_t microseconds(struct timeval time)
 {
     return (uint64_t)time.tv_sec * 1000000u + (uint64_t)time.tv_usec;
@@ -59,7 +83,7 @@ void brood__os_usage(struct os_usage *usage)
 
 static void crashed(int signal, siginfo_t *info, void *context)
 {
-    struct os_crash crash = {.signal = signal, .code = info->si_code, .pc = pc_of(context)};
+    struct os_crash crash = {.signal = signal, .code = info->si_code, .pc = pc_of(context), .context = context};
     int saved = errno;
     bool fault = info->si_code > 0; /* the kernel's; else somebody sent it */
     if (fault) crash.address = (uint64_t)(uintptr_t)info->si_addr;
@@ -107,10 +131,15 @@ static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *of)
     return walk->count < walk->most ? _URC_NO_REASON : _URC_END_OF_STACK;
 }
 
-size_t brood__os_backtrace(uint64_t from, uint64_t *pcs, size_t most)
+size_t brood__os_backtrace(const struct os_crash *crash, uint64_t *pcs, size_t most)
 {
-    struct walk walk = {.from = from, .pcs = pcs, .most = most};
+    ucontext_t *context = crash->context;
+    mcontext_t before = context->uc_mcontext;
+    uint64_t back = step_back(context);
+    struct walk walk = {.from = back ? back : crash->pc, .pcs = pcs, .most = most};
+    if (back && most) pcs[walk.count++] = crash->pc;
     _Unwind_Backtrace(step, &walk);
+    context->uc_mcontext = before;
     return walk.count;
 }
 

@@ -22,6 +22,15 @@ BROOD_TASK(store_badly, int, int, depth)
 {
     return dig(depth, (volatile int *)WRONG) + 1;
 }
+static __attribute__((noinline)) int call_nothing(int (*volatile *function)(int), int x)
+{
+    return (*function)(x) + 1;
+}
+BROOD_TASK(call_badly, int, int, where)
+{
+    int (*volatile function)(int) = (int (*)(int))(uintptr_t)(unsigned)where;
+    return call_nothing(&function, where) + 1;
+}
 BROOD_TASK(give_up, int, int, how)
 {
     if (how == SIGABRT) abort();
@@ -143,6 +152,26 @@ START_TEST(a_fault_is_told)
     ck_assert_uint_eq(brood_crash_text(&crash, text, 10), size);
     ck_assert_uint_eq(strlen(text), 9);
     ck_assert_uint_eq(brood_crash_text(&crash, NULL, 0), size);
+    brood_test_ok(brood_pool_free(pool));
+}
+END_TEST
+
+/* A call of what is no code is told with its caller. */
+START_TEST(a_call_of_nothing_is_told)
+{
+    static const int places[] = {0, WRONG};
+    brood_pool pool = new_pool(_i, 1);
+    brood_outcome outcome;
+    brood_crash crash;
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(lost(pool, BROOD_TASK_OF(call_badly), places[i], &outcome, &crash), BROOD_ELOST);
+        ck_assert_int_eq(crash.signal, SIGSEGV);
+        ck_assert_uint_eq(crash.address, (unsigned)places[i]);
+        ck_assert_uint_ge(crash.frame_count, 3);
+        ck_assert_str_eq(crash.frames[0].module, "?");
+        ck_assert_uint_eq(crash.frames[0].offset, (unsigned)places[i]);
+        ck_assert_int_eq(frame_of(&crash, "call_nothing"), 1);
+    }
     brood_test_ok(brood_pool_free(pool));
 }
 END_TEST
@@ -380,6 +409,7 @@ static Suite *crash_suite(void)
     Suite *suite = suite_create("pool/crash");
     TCase *crash = brood_test_case(suite, "crash");
     tcase_add_loop_test(crash, a_fault_is_told, 0, 3);
+    tcase_add_loop_test(crash, a_call_of_nothing_is_told, 0, 3);
     tcase_add_loop_test(crash, signals_are_told, 0, 3);
     tcase_add_loop_test(crash, a_used_up_stack_is_told, 0, 3);
     tcase_add_loop_test(crash, what_leaves_no_record_is_told_all_the_same, 0, 3);

@@ -17,7 +17,7 @@ static const struct argp_option known[] = {
     {"timeout", 't', "TIME", 0, "Wait so long for each port: 1s, 0.5s, 200ms (default 1s)", 0},
     {"window", 'w', "N", 0, "Connects in flight in each process, 1 to 1024 (default 256)", 0},
     {"sequential", KEY_SEQUENTIAL, 0, 0, "Scan in this process alone", 0},
-    {"start-method", KEY_METHOD, "METHOD", 0, "Start the processes by fork, spawn or forkserver", 0},
+    {"start-method", KEY_METHOD, "METHOD", 0, "Start the workers by fork, spawn, forkserver or thread", 0},
     {"ipv4", '4', 0, 0, "Use an IPv4 address of the host", 0},
     {"ipv6", '6', 0, 0, "Use an IPv6 address of the host", 0},
     {"verbose", 'v', 0, 0, "Name closed and filtered ports too", 0},
@@ -66,7 +66,7 @@ static brood_start_method method_of(struct argp_state *state, const char *text)
 {
     brood_start_method method;
     if (brood_start_method_parse(&method, text) == 0 && method != BROOD_START_DEFAULT) return method;
-    argp_error(state, "--start-method %s: not fork, spawn or forkserver", text);
+    argp_error(state, "--start-method %s: not fork, spawn, forkserver or thread", text);
     return BROOD_START_DEFAULT;
 }
 

@@ -427,19 +427,21 @@ static char *argument_of(struct task_shm *t)
 
 /*
  * The word for bell_arm_for: in the task, which is the submitter's to write; of another's task in a table of this
- * thread.  Two that share a place there take it from each other: the descriptor is not quiet then, and nothing is missed.
+ * process.  Two that share a place there take it from each other: the descriptor is not quiet then, and nothing is
+ * missed, for no two bells have a turn in common, and a bell is one thread's to ask.
  */
 static _Atomic uint32_t *asked_of(struct task_shm *t, brood_future future)
 {
-    static _Thread_local struct {
-        brood_future of;
+    static struct {
+        _Atomic uint64_t pool, serial;
         _Atomic uint32_t asked;
     } others[256];
     if (t->submitter == brood__self->member) return &t->asked;
-    unsigned i = (unsigned)(FUTURE_SLOT(future.serial) % 256);
-    if (others[i].of.pool != future.pool || others[i].of.serial != future.serial) {
-        others[i].of = future;
-        atomic_store_explicit(&others[i].asked, 0, memory_order_relaxed);
+    unsigned i = FUTURE_SLOT(future.serial) % 256;
+    if (atomic_load(&others[i].pool) != future.pool || atomic_load(&others[i].serial) != future.serial) {
+        atomic_store(&others[i].pool, future.pool);
+        atomic_store(&others[i].serial, future.serial);
+        atomic_store(&others[i].asked, 0);
     }
     return &others[i].asked;
 }

@@ -45,7 +45,7 @@ done
 for timeout in 0 0s x '' 1m 1.1.1s -1s 1e3 nan inf 0x1 3601s 0.5ms . s '1 s' 1sx; do
     ends 1 'time from 1ms to 3600s' -t "$timeout" $host
 done
-ends 1 'not fork, spawn or forkserver' --start-method thread $host
+ends 1 'not fork, spawn, forkserver or thread' --start-method threads $host
 ends 1 'starts no processes' --sequential -j 2 $host
 ends 2 . no-such-host.invalid
 ends 2 . 127.0.0.256

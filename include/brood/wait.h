@@ -74,6 +74,7 @@ BROOD_BEGIN
  * be NULL.  BROOD_EAGAIN (timeout 0), BROOD_ETIMEDOUT: none, and all of ready is false.  BROOD_EINVAL: no items, one of
  * no kind, or a timeout below BROOD_FOREVER; BROOD_EMFILE, BROOD_EARENA, BROOD_ENOMEM: descriptors for the wait can't be
  * had; BROOD_ENOTMEMBER.
+ * What a process did before it ended is ready if its end is: if the process is, and its queue is not, nothing is left.
  * Costs a few system calls for each item if none is ready at once.  Thread-safe; not async-signal-safe; goes on after a
  * signal handler.  If the caller dies inside, nothing is left.
  */

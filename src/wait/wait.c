@@ -10,6 +10,10 @@
 
 #include <string.h>
 
+/*
+ * If some are ready, the others are looked at once more: what a process did before the end that was seen is seen too,
+ * wherever in the array the two stand.
+ */
 static int look(const brood_waitable *items, size_t n, bool *ready)
 {
     int count = 0;
@@ -17,6 +21,12 @@ static int look(const brood_waitable *items, size_t n, bool *ready)
         bool is = brood__waitable_ready(&items[i]);
         if (ready) ready[i] = is;
         count += is;
+    }
+    if (count == 0 || !ready) return count;
+    for (size_t i = 0; i < n; i++) {
+        if (ready[i]) continue;
+        ready[i] = brood__waitable_ready(&items[i]);
+        count += ready[i];
     }
     return count;
 }

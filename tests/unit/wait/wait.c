@@ -144,6 +144,34 @@ START_TEST(each_is_ready)
 END_TEST
 
 /* Errors are ready: closed, ended, stale; what is freed meanwhile too. */
+BROOD_TASK(put_and_end, int, brood_queue, queue)
+{
+    return brood_queue_put_value(queue, &(int){5}, PATIENCE) == 0 ? 0 : 1;
+}
+
+/* What a process put before it ended is ready when its end is, in whatever order they are looked at. */
+START_TEST(an_end_comes_last)
+{
+    for (int round = 0; round < 200; round++) {
+        brood_queue queue;
+        brood_process process;
+        bool ready[2] = {false};
+        int x;
+        brood_test_ok(brood_queue_new(&queue, NULL));
+        members_start(&process, BROOD_START_FORK, put_and_end, &queue);
+        brood_waitable items[] = {BROOD_WAIT_QUEUE(queue), BROOD_WAIT_PROCESS(process)};
+        while (!ready[1]) {
+            int n = brood_wait(items, 2, ready, round % 2 ? PATIENCE : 0);
+            ck_assert(n > 0 || n == BROOD_EAGAIN);
+        }
+        ck_assert(ready[0]);
+        brood_test_ok(brood_queue_get_value(queue, &x, 0));
+        members_end(process, 0);
+        brood_test_ok(brood_queue_free(queue));
+    }
+}
+END_TEST
+
 START_TEST(errors_are_ready)
 {
     struct all a;
@@ -516,6 +544,7 @@ static Suite *wait_suite(void)
     TCase *items = brood_test_case(suite, "items");
     tcase_add_loop_test(items, none_is_ready, 0, MEMBERS_METHODS);
     tcase_add_loop_test(items, each_is_ready, 0, MEMBERS_METHODS);
+    tcase_add_test(items, an_end_comes_last);
     tcase_add_loop_test(items, errors_are_ready, 0, MEMBERS_METHODS);
     tcase_add_test(items, refused);
     tcase_add_loop_test(items, is_woken, 0, MEMBERS_METHODS);

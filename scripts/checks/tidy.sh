@@ -7,9 +7,9 @@
     echo "$BUILD/compile_commands.json: not there"
     exit 1
 }
-# Names in the file are relative to the build directory; each appears once per target.
+# Names in the file are absolute or relative to the build directory; each appears once per target.
 sed -n 's/.*"file": "\(.*\)".*/\1/p' "$BUILD/compile_commands.json" | sort -u |
-    while read -r f; do realpath --relative-to=. "$BUILD/$f"; done >"$BUILD/tidy.list"
+    while read -r f; do (cd "$BUILD" && realpath "$f"); done | xargs realpath --relative-to=. | sort -u >"$BUILD/tidy.list"
 xargs -r -P 2 -n 2 <"$BUILD/tidy.list" clang-tidy -p "$BUILD" --quiet 2>&1 |
     grep -vE '^[0-9]+ warnings? generated|^Suppressed |^Use -header-filter|^[0-9]+ warnings? treated as errors'
 exit "${PIPESTATUS[0]}"

@@ -554,7 +554,7 @@ int brood_future_cancel(brood_future future, int grace)
     struct task_shm *t = NULL;
     int error = brood__enter_for(grace);
     if (error == 0) error = look_for(future, &pool, &t);
-    if (error < 0) return error;
+    if (error < 0 || !t) return error;
     for (;;) {
         uint64_t seen = atomic_load_explicit(&t->word, memory_order_acquire);
         if (TASK_SERIAL(seen) != FUTURE_SERIAL(future.serial)) return BROOD_ESTALE;

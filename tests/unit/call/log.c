@@ -26,6 +26,7 @@ static void release(void)
 
 /* Read until a line ends with `end`: true; false if none comes.  Lines before it are passed over. */
 static char line[4096], passed[1 << 16];
+static size_t passed_bytes;
 static bool says(const char *end)
 {
     size_t at = 0;
@@ -34,7 +35,8 @@ static bool says(const char *end)
         if (line[at++] != '\n') continue;
         line[at - 1] = 0;
         if (at > strlen(end) && strcmp(line + at - 1 - strlen(end), end) == 0) return true;
-        if (strlen(passed) + at + 1 < sizeof passed) strcat(strcat(passed, line), "\n");
+        int n = snprintf(passed + passed_bytes, sizeof passed - passed_bytes, "%s\n", line);
+        if (passed_bytes + (size_t)n < sizeof passed) passed_bytes += (size_t)n;
         at = 0;
     }
     return false;

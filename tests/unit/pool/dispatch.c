@@ -176,7 +176,7 @@ START_TEST(a_ring_is_for_all)
 {
     brood_pool pool = new_pool(_i % 3, 3);
     brood_event events[2];
-    brood_future first, other;
+    brood_future first, other = {0};
     for (int i = 0; i < 2; i++) brood_test_ok(brood_event_new(&events[i]));
     struct pollfd ready = {.fd = brood_pool_fd(pool), .events = POLLIN};
     if (_i / 3 == 0) brood_test_ok(brood_pool_submit(pool, &other, wait_for, &events[0]));

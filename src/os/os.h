@@ -342,6 +342,8 @@ struct os_mask {
     uint64_t bits[16];
 };
 void brood__os_block_signals(struct os_mask *saved);
+/* All but faults, and those by which the C library calls each thread: for a thread that begins meanwhile. */
+void brood__os_block_for_thread(struct os_mask *saved);
 void brood__os_restore_signals(const struct os_mask *saved);
 
 /* -------------------------------------------------------------------------------------------------- descriptor.c */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* answers.c - see pool/answers.h.  Thread-safe; not async-signal-safe. */
 #include "pool/answers.h"
+#include "pool/threads.h"
 
 #include "call/error.h"
 #include "pool/nest.h"
@@ -47,7 +48,8 @@ int brood__answers_wait(uint64_t pool_id, answers_look_fn *look, void *of, int t
     struct pool_shm *pool = brood__pool_find(pool_id, &error);
     if (!pool) return error;
     int result = wait_for(pool, pool_id, look, of, timeout);
-    if (result == 0 && timeout == 0 && atomic_load(&pool->polled) && brood__bell_arm_for(pool_id, asked))
+    if (result == 0 && timeout == 0 && atomic_load(&pool->polled) && !brood__post_here() &&
+        brood__bell_arm_for(pool_id, asked))
         result = wait_for(pool, pool_id, look, of, 0);
     if (result == 0) brood__look_up();
     return result == 0 ? brood__not_now(timeout) : result;

@@ -5,6 +5,7 @@
  * Thread-safe; not async-signal-safe.
  */
 #include "pool/dispatch.h"
+#include "pool/threads.h"
 
 #include "pool/answers.h"
 #include "pool/map.h"
@@ -159,7 +160,7 @@ int brood_pool_dispatch(brood_pool pool, int timeout)
     int result = brood__answers_wait(pool.id, look, &l, timeout, mine);
     /* None is open: the descriptor is to be quiet as if there were, or who polls it would be woken for ever. */
     bool some;
-    if (result > 0 && !l.due && timeout == 0 && brood__bell_arm_for(pool.id, mine))
+    if (result > 0 && !l.due && timeout == 0 && !brood__post_here() && brood__bell_arm_for(pool.id, mine))
         l.due = next_due(pool.id, UINT_MAX, &some);
     if (result == BROOD_ESTALE || result == BROOD_ECLOSED) brood__dispatch_forget(pool.id);
     if (result < 0) return result;
@@ -169,6 +170,7 @@ int brood_pool_dispatch(brood_pool pool, int timeout)
         call(l.due);
         if (!brood__is_member()) return n + 1; /* it was the end of the family */
         l.due = n + 1 < most ? next_due(pool.id, UINT_MAX, &some) : NULL;
+        if (n + 1 == most) brood__bell_more(pool.id);
     }
     return n;
 }

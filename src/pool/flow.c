@@ -8,6 +8,8 @@
 #include "pool/answers.h"
 #include "pool/stream.h"
 #include "pool/task.h"
+#include "pool/threads.h"
+#include "sync/bell.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -247,6 +249,7 @@ static int give(struct stream *s, size_t place, void *result, size_t size, brood
     }
     outcome->id = e->first + e->given;
     e->given++;
+    brood__bell_more(s->pool.id);
     s->open_items--;
     s->open_bytes -= e->bytes;
     s->has_lost = code < 0 && e->state == ENTRY_SENT && e->given == e->ends;

@@ -206,17 +206,23 @@ static int fill(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, co
 }
 
 /*
- * The first item of a chunk that is not decided.  One that is under way says which item it is in; those before it are
- * decided.  `running` is read first: what it says is over is in the record by then.  acquire: pairs with the release in
- * run_chunk, and makes the results of those before visible.
+ * The first item of a chunk that is not decided, and a copy of its record.  One that is under way says which item it is
+ * in; those before it are decided, and it too once its failure is counted.  acquire: pairs with the release in
+ * run_chunk, and makes the results of those before visible.  A record that was replaced meanwhile is copied again: while
+ * neither the word nor the item has changed, nobody has written it.
  */
-static uint64_t undecided(const struct chunk_shm *of, const struct chunk_record **record)
+static uint64_t undecided(const struct chunk_shm *of, struct chunk_record *record)
 {
     struct chunk_shm *c = (struct chunk_shm *)(uintptr_t)of;
-    uint64_t running = atomic_load_explicit(&c->running, memory_order_acquire), word = atomic_load(&c->word);
-    *record = &of->record[CHUNK_RECORD(word)];
-    uint64_t next = (*record)->next;
-    return CHUNK_STATE(word) == CHUNK_RUNNING && running > next && running <= of->end ? running - 1 : next;
+    uint64_t running, word;
+    do {
+        running = atomic_load_explicit(&c->running, memory_order_acquire);
+        word = atomic_load(&c->word);
+        *record = of->record[CHUNK_RECORD(word)];
+        atomic_thread_fence(memory_order_acquire);
+    } while (atomic_load(&c->word) != word || atomic_load(&c->running) != running);
+    if (CHUNK_STATE(word) != CHUNK_RUNNING || running <= record->next || running > of->end) return record->next;
+    return record->last_failed == running ? running : running - 1;
 }
 
 /* index and, for now, the id of an outcome are 1 + the item's. */
@@ -265,7 +271,7 @@ static void give_back(const struct job_shm *job, const struct arrays *a, brood_r
     uint64_t start = 0;
     for (uint32_t i = 0; i < job->chunk_count; i++) {
         const struct chunk_shm *c = chunk_at(job, i);
-        const struct chunk_record *r;
+        struct chunk_record r;
         uint64_t next = undecided(c, &r), n = next - start, rest = c->end - next;
         if (copies) {
             char *out = (char *)a->out + start * size;
@@ -276,11 +282,11 @@ static void give_back(const struct job_shm *job, const struct arrays *a, brood_r
             memcpy(a->codes + start, (const int32_t *)brood__at(job->codes) + start, n * sizeof(int));
             for (uint64_t k = next; k < c->end; k++) a->codes[k] = BROOD_ECANCELED;
         }
-        report->done += n - r->failed - r->lost;
-        report->failed += r->failed;
-        report->lost += r->lost;
-        note_failed(&report->first_failed, r, c->text);
-        note_lost(&report->first_lost, r);
+        report->done += n - r.failed - r.lost;
+        report->failed += r.failed;
+        report->lost += r.lost;
+        note_failed(&report->first_failed, &r, c->text);
+        note_lost(&report->first_lost, &r);
         start = c->end;
     }
     if (report->first_failed.code) report->first_failed.id--;
@@ -524,7 +530,7 @@ int brood_map_progress(brood_map map, size_t *decided)
     uint64_t start = 0;
     for (uint32_t i = 0; i < job->chunk_count; i++) {
         struct chunk_shm *c = chunk_at(job, i);
-        const struct chunk_record *r;
+        struct chunk_record r;
         n += undecided(c, &r) - start;
         start = c->end;
     }
@@ -556,7 +562,8 @@ int brood_map_wait(brood_map map, int timeout, brood_report *report)
     uint32_t index = (uint32_t)map.serial - 1, serial = (uint32_t)(map.serial >> 32);
     uint64_t seen;
     error = wait_for(p, map.pool, job, timeout);
-    if (error == BROOD_EAGAIN && atomic_load(&p->polled) && brood__bell_arm_for(map.pool, &job->asked))
+    if (error == BROOD_EAGAIN && atomic_load(&p->polled) && !brood__post_here() &&
+        brood__bell_arm_for(map.pool, &job->asked))
         error = wait_for(p, map.pool, job, 0);
     if (error == BROOD_EAGAIN || error == BROOD_ETIMEDOUT || error == BROOD_EDEADLK) return error;
     seen = atomic_load(&job->word);
@@ -649,8 +656,8 @@ static uint64_t run_chunk(struct job_shm *job, struct chunk_shm *c, uint64_t wor
         else
             task->call(in + item * arg_size, out + item * result_size);
         if (__builtin_expect(call.fail != 0, 0)) {
-            if (!count_failure(job, c, &word, item, &call)) break;
             if (result_size) memset(out + item * result_size, 0, result_size);
+            if (!count_failure(job, c, &word, item, &call)) break;
         }
         if (__builtin_expect(call.fail != 0 || call.blocks, 0)) brood__call_next(&call);
         if (__builtin_expect(JOB_STATE(atomic_load_explicit(&job->word, memory_order_relaxed)) != JOB_ACTIVE, 0)) {

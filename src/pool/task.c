@@ -437,7 +437,7 @@ static _Atomic uint32_t *asked_of(struct task_shm *t, brood_future future)
         _Atomic uint32_t asked;
     } others[256];
     if (t->submitter == brood__self->member) return &t->asked;
-    unsigned i = FUTURE_SLOT(future.serial) % 256;
+    unsigned i = (unsigned)(FUTURE_SLOT(future.serial) + 31 * HANDLE_INDEX(future.pool)) % 256;
     if (atomic_load(&others[i].pool) != future.pool || atomic_load(&others[i].serial) != future.serial) {
         atomic_store(&others[i].pool, future.pool);
         atomic_store(&others[i].serial, future.serial);
@@ -454,7 +454,8 @@ static int get(brood_future future, brood_bytes *result, int timeout, brood_outc
     if (error < 0 || !t) return error;
     error = wait_for(t, future, timeout);
     if (error == BROOD_EAGAIN && atomic_load(&pool->polled)) { /* as a queue: quiet the bell, arm, look once more */
-        if (brood__bell_arm_for(future.pool, asked_of(t, future))) error = wait_for(t, future, 0);
+        if (!brood__post_here() && brood__bell_arm_for(future.pool, asked_of(t, future)))
+            error = wait_for(t, future, 0);
     }
     if (error < 0) return error;
     enum brood_reason reason;

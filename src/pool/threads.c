@@ -217,8 +217,7 @@ static int start(struct crew *crew, uint32_t number)
     atomic_store(&seat->task, 0);
     atomic_store(&seat->member, brood__self->member);
     struct os_mask before;
-    brood__os_block_signals(
-        &before); /* the thread begins with the mask of who starts it: signals are for the program */
+    brood__os_block_for_thread(&before); /* it begins with this mask: signals are for the program */
     int error = pthread_create(&hand->thread, NULL, live, hand);
     brood__os_restore_signals(&before);
     hand->started = error == 0;

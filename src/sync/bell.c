@@ -145,6 +145,15 @@ bool brood__bell_arm_for(uint64_t object, _Atomic uint32_t *asked)
     return again;
 }
 
+void brood__bell_more(uint64_t object)
+{
+    if (!bells || inside) return;
+    lock();
+    struct bell *b = find(object);
+    if (b) b->turn = next_turn();
+    unlock();
+}
+
 void brood__bell_arm(uint64_t object)
 {
     brood__bell_arm_for(object, NULL);

@@ -45,6 +45,11 @@ void brood__bell_arm(uint64_t object);
  * the turn, 0 at first, and is of this answer alone; NULL: drained at once.  Whether the caller has to look once more.
  */
 bool brood__bell_arm_for(uint64_t object, _Atomic uint32_t *asked);
+/*
+ * One of several answers was given out to who asked, and others may be there: this is no round without them.  Nothing is
+ * drained before a whole round from now.
+ */
+void brood__bell_more(uint64_t object);
 /* Ring those who listen for the object.  The caller's commit is visible (fence inside) before the arms are read. */
 void brood__bell_ring(uint64_t object);
 /* Close this process's bell for the object; those of other members find out by the ring. */

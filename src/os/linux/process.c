@@ -301,6 +301,17 @@ static bool is_fault(int number)
            number == SIGTRAP || number == SIGSYS;
 }
 
+void brood__os_block_for_thread(struct os_mask *saved)
+{
+    struct os_mask most;
+    unsigned char *bits = (unsigned char *)&most;
+    memset(&most, 0xff, sizeof most);
+    memset(saved, 0, sizeof *saved);
+    for (int number = 1; number < SIGRTMIN; number++) /* from 32 on the C library's own, to call all threads */
+        if (is_fault(number) || number >= 32) bits[(number - 1) / 8] &= (unsigned char)~(1u << (number - 1) % 8);
+    set_mask(&most, saved);
+}
+
 void brood__os_drop_handlers(void)
 {
     struct sigaction action;

@@ -203,6 +203,32 @@ START_TEST(a_ring_is_for_all)
 }
 END_TEST
 
+/* Of several answers that are there a stream gives one in each round: the loop is woken for the others. */
+START_TEST(a_ring_is_for_all_of_a_stream)
+{
+    brood_pool pool = new_pool(_i, 2);
+    brood_event event;
+    brood_future open;
+    brood_stream stream;
+    int in[20], out, given = 0;
+    for (int i = 0; i < 20; i++) in[i] = i;
+    brood_test_ok(brood_event_new(&event));
+    struct pollfd ready = {.fd = brood_pool_fd(pool), .events = POLLIN};
+    brood_test_ok(brood_pool_submit(pool, &open, wait_for, &event));
+    brood_test_ok(brood_pool_imap_array(pool, &stream, twice, in, 20));
+    while (given < 20) {
+        ck_assert_int_eq(poll(&ready, 1, PATIENCE), 1);
+        ck_assert_int_eq(brood_future_get(open, NULL, 0, NULL), BROOD_EAGAIN);
+        int n = brood_stream_next(stream, &out, 0, NULL);
+        ck_assert(n == 1 || n == BROOD_EAGAIN);
+        if (n == 1) ck_assert_int_eq(out, 2 * in[given++]);
+    }
+    brood_test_ok(brood_event_set(event));
+    brood_test_ok(brood_stream_free(stream));
+    brood_test_ok(brood_pool_free(pool));
+}
+END_TEST
+
 START_TEST(a_loop_over_two_pools_sleeps)
 {
     brood_pool pools[2] = {new_pool(_i, 1), new_pool(_i, 1)};
@@ -363,6 +389,7 @@ static Suite *dispatch_suite(void)
     tcase_add_loop_test(each, they_come_by_the_descriptor, 0, METHODS);
     tcase_add_loop_test(each, a_loop_without_callbacks_sleeps, 0, 3);
     tcase_add_loop_test(each, a_ring_is_for_all, 0, 9);
+    tcase_add_loop_test(each, a_ring_is_for_all_of_a_stream, 0, METHODS);
     tcase_add_loop_test(each, a_loop_over_two_pools_sleeps, 0, 3);
     tcase_add_loop_test(each, a_callback_may_call_anything, 0, METHODS);
     tcase_add_loop_test(each, the_end_of_a_pool_with_callbacks, 0, PROCESSES);

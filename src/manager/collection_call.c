@@ -110,7 +110,8 @@ static int enter(struct collection_shm *c, uint64_t id, void **announced)
         error = BROOD_EDEADLK;
     } else if (!brood__slot_is(&c->slot, id)) {
         error = brood__slot_gone(TABLE_COLLECTION, id);
-        brood__latch_release(&c->latch.word, 0);
+        /* It may be another's by now, whose dead owner's heir is to see the mark. */
+        brood__latch_release(&c->latch.word, seen & OS_OWNER_DIED);
     } else if (seen & OS_OWNER_DIED) {
         brood__collection_derive(c);
     }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* answers.c - see pool/answers.h.  Thread-safe; not async-signal-safe. */
 #include "pool/answers.h"
-#include "pool/threads.h"
 
 #include "call/error.h"
 #include "pool/nest.h"
+#include "pool/threads.h"
 #include "sync/bell.h"
 
 /* Something, or that there will be nothing. */
@@ -42,14 +42,18 @@ static int wait_for(struct pool_shm *pool, uint64_t pool_id, answers_look_fn *lo
     return result;
 }
 
+bool brood__answers_arm(struct pool_shm *pool, uint64_t pool_id, _Atomic uint32_t *asked)
+{
+    return atomic_load(&pool->polled) && !brood__post_here() && brood__bell_arm_for(pool_id, asked);
+}
+
 int brood__answers_wait(uint64_t pool_id, answers_look_fn *look, void *of, int timeout, _Atomic uint32_t *asked)
 {
     int error = 0;
     struct pool_shm *pool = brood__pool_find(pool_id, &error);
     if (!pool) return error;
     int result = wait_for(pool, pool_id, look, of, timeout);
-    if (result == 0 && timeout == 0 && atomic_load(&pool->polled) && !brood__post_here() &&
-        brood__bell_arm_for(pool_id, asked))
+    if (result == 0 && timeout == 0 && brood__answers_arm(pool, pool_id, asked))
         result = wait_for(pool, pool_id, look, of, 0);
     if (result == 0) brood__look_up();
     return result == 0 ? brood__not_now(timeout) : result;

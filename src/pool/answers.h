@@ -20,8 +20,15 @@ typedef int answers_look_fn(void *of, bool thorough);
 
 /*
  * Until `look` answers something else than 0: that.  BROOD_EAGAIN, BROOD_ETIMEDOUT, BROOD_ESTALE, or why the pool's
- * workers can't start.  asked: as in brood__bell_arm_for, for a wait with timeout 0; may be NULL.
+ * workers can't start.  asked: as in brood__answers_arm, for a wait with timeout 0.
  */
 int brood__answers_wait(uint64_t pool_id, answers_look_fn *look, void *of, int timeout, _Atomic uint32_t *asked);
+
+/*
+ * What was asked for has no answer yet: the pool's descriptor, if this process polls one, is armed and becomes quiet as
+ * brood__bell_arm_for has it.  The loop that polls is not the pool's own threads', whose asking is nobody's round.
+ * Whether to look once more.
+ */
+bool brood__answers_arm(struct pool_shm *pool, uint64_t pool_id, _Atomic uint32_t *asked);
 
 #endif

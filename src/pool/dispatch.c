@@ -5,7 +5,6 @@
  * Thread-safe; not async-signal-safe.
  */
 #include "pool/dispatch.h"
-#include "pool/threads.h"
 
 #include "pool/answers.h"
 #include "pool/map.h"
@@ -28,8 +27,6 @@ struct callback {
 
 static struct own own;
 static struct callback *first, **last = &first;
-/* By pool: see brood__bell_arm_for.  Turns of bells are all different, so pools that share a word only take longer. */
-static _Atomic uint32_t asked[1 << 12];
 
 static void lock(void)
 {
@@ -156,11 +153,11 @@ int brood_pool_dispatch(brood_pool pool, int timeout)
     int error = brood__enter_for(timeout);
     if (error < 0) return error;
     struct look l = {pool.id, NULL};
-    _Atomic uint32_t *mine = &asked[HANDLE_INDEX(pool.id) % (sizeof asked / sizeof *asked)];
-    int result = brood__answers_wait(pool.id, look, &l, timeout, mine);
+    int result = brood__answers_wait(pool.id, look, &l, timeout, NULL);
     /* None is open: the descriptor is to be quiet as if there were, or who polls it would be woken for ever. */
     bool some;
-    if (result > 0 && !l.due && timeout == 0 && !brood__post_here() && brood__bell_arm_for(pool.id, mine))
+    struct pool_shm *p = brood__pool_find(pool.id, &error);
+    if (result > 0 && !l.due && timeout == 0 && p && brood__answers_arm(p, pool.id, NULL))
         l.due = next_due(pool.id, UINT_MAX, &some);
     if (result == BROOD_ESTALE || result == BROOD_ECLOSED) brood__dispatch_forget(pool.id);
     if (result < 0) return result;

@@ -20,8 +20,6 @@ bool brood__task_cancel(struct pool_shm *pool, uint64_t pool_id, struct task_shm
     return ours;
 }
 
-/* ---------------------------------------------------------------------------------------------------- after a death */
-
 const char *brood_reason_name(brood_reason reason)
 {
     static const char *const names[] = {
@@ -40,6 +38,8 @@ const char *brood_reason_name(brood_reason reason)
     };
     return (unsigned)reason < sizeof names / sizeof *names ? names[reason] : "unknown";
 }
+
+/* ---------------------------------------------------------------------------------------------------- after a death */
 
 void brood__pool_tell_death(char text[BROOD_FAIL_TEXT], enum brood_reason reason, int signal, int status)
 {

@@ -8,7 +8,6 @@
 #include "pool/answers.h"
 #include "pool/stream.h"
 #include "pool/task.h"
-#include "pool/threads.h"
 #include "sync/bell.h"
 
 #include <stdlib.h>

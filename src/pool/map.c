@@ -7,6 +7,7 @@
 #include "call/buffer.h"
 #include "call/call.h"
 #include "call/error.h"
+#include "pool/answers.h"
 #include "pool/crash.h"
 #include "pool/dispatch.h"
 #include "pool/nest.h"
@@ -562,9 +563,7 @@ int brood_map_wait(brood_map map, int timeout, brood_report *report)
     uint32_t index = (uint32_t)map.serial - 1, serial = (uint32_t)(map.serial >> 32);
     uint64_t seen;
     error = wait_for(p, map.pool, job, timeout);
-    if (error == BROOD_EAGAIN && atomic_load(&p->polled) && !brood__post_here() &&
-        brood__bell_arm_for(map.pool, &job->asked))
-        error = wait_for(p, map.pool, job, 0);
+    if (error == BROOD_EAGAIN && brood__answers_arm(p, map.pool, &job->asked)) error = wait_for(p, map.pool, job, 0);
     if (error == BROOD_EAGAIN || error == BROOD_ETIMEDOUT || error == BROOD_EDEADLK) return error;
     seen = atomic_load(&job->word);
     if (JOB_SERIAL(seen) != serial) return BROOD_ESTALE; /* the pool was freed meanwhile */

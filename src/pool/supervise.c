@@ -32,7 +32,6 @@
 #define KILL_AGAIN_NS ((int64_t)100 * 1000 * 1000)
 #define MOST_PAUSES 6 /* doublings: 1.3 s */
 #define TELL_AGAIN_NS ((int64_t)20 * 1000 * 1000)
-#define EXIT_INITIALIZER 125
 #define RETRY_NS ((int64_t)3 * 1000 * 1000)
 #define PATIENCE 300 /* looks for a status that the template is to tell, 3 ms each */
 
@@ -310,15 +309,15 @@ static void count_end(struct pool_shm *pool, const struct member_shm *m, struct 
     char said[sizeof m->said];
     memcpy(said, m->said, sizeof said);
     said[sizeof said - 1] = 0;
-    if ((how & 0xffff) == EXIT_INITIALIZER)
+    int value = (int)(how & 0xffff), signal = ENDED_KIND(how) == ENDED_SIGNAL ? value : 0;
+    if (value == EXIT_INITIALIZER) {
         count_failure(pool, m->pool, r, BROOD_EINIT, said[0] ? said : "the initializer exited");
-    else {
-        int value = (int)(how & 0xffff), signal = ENDED_KIND(how) == ENDED_SIGNAL ? value : 0;
-        char death[BROOD_FAIL_TEXT], detail[sizeof pool->broken_detail];
-        brood__pool_tell_death(death, BROOD_REASON_EXIT, signal, value);
-        snprintf(detail, sizeof detail, "workers end before their first task, the last one %.90s", death);
-        count_failure(pool, m->pool, r, BROOD_ESTART, detail);
+        return;
     }
+    char death[BROOD_FAIL_TEXT], detail[sizeof pool->broken_detail];
+    brood__pool_tell_death(death, BROOD_REASON_EXIT, signal, value);
+    snprintf(detail, sizeof detail, "workers end before their first task, the last one %.90s", death);
+    count_failure(pool, m->pool, r, BROOD_ESTART, detail);
 }
 
 /* The threads of a process ended with it; their pools are garbage by now. */

@@ -26,7 +26,8 @@ int brood__template_new(uint64_t pool_id, const struct preparation *preparation,
 /* End the template of a pool that came to nothing, a child of this process. */
 void brood__template_end(uint64_t member);
 
-/* The life of a worker; returns its exit code. */
+/* The life of a worker; returns its exit code, which is this if its initializer failed. */
+#define EXIT_INITIALIZER 125
 int brood__worker_run(const brood_task *initializer, const void *arg, size_t arg_size);
 
 #endif

@@ -8,6 +8,7 @@
 #include "call/buffer.h"
 #include "call/call.h"
 #include "call/error.h"
+#include "pool/answers.h"
 #include "pool/crash.h"
 #include "pool/dispatch.h"
 #include "pool/nest.h"
@@ -325,7 +326,7 @@ int brood_future_done(brood_future future)
     return error < 0 || !t ? error : answered(t, future);
 }
 
-static int wait_for(struct task_shm *t, brood_future future, int timeout)
+static int wait_for(struct pool_shm *pool, struct task_shm *t, brood_future future, int timeout)
 {
     int64_t deadline = brood__os_deadline(timeout);
     void *announced = brood__os_announce(&t->bell);
@@ -347,6 +348,7 @@ static int wait_for(struct task_shm *t, brood_future future, int timeout)
         result = brood__nest_wait(&nest, future.pool, deadline == OS_NEVER ? future.serial : WAITS_ELSEWHERE);
         if (result != 0) break;
         late = brood__sleep(&t->bell, OS_WAITERS, deadline, future.pool) < 0;
+        brood__threads_mend(pool, future.pool);
     }
     brood__nest_end(&nest);
     if (result != 0 && atomic_load(&t->bell)) brood__os_futex_clear_and_wake(&t->bell); /* for the others, see join.c */
@@ -426,7 +428,7 @@ static char *argument_of(struct task_shm *t)
 }
 
 /*
- * The word for bell_arm_for: in the task, which is the submitter's to write; of another's task in a table of this
+ * The word for brood__answers_arm: in the task, which is the submitter's to write; of another's task in a table of this
  * process.  Two that share a place there take it from each other: the descriptor is not quiet then, and nothing is
  * missed, for no two bells have a turn in common, and a bell is one thread's to ask.
  */
@@ -452,11 +454,9 @@ static int get(brood_future future, brood_bytes *result, int timeout, brood_outc
     struct task_shm *t = NULL;
     int error = look_for(future, &pool, &t);
     if (error < 0 || !t) return error;
-    error = wait_for(t, future, timeout);
-    if (error == BROOD_EAGAIN && atomic_load(&pool->polled)) { /* as a queue: quiet the bell, arm, look once more */
-        if (!brood__post_here() && brood__bell_arm_for(future.pool, asked_of(t, future)))
-            error = wait_for(t, future, 0);
-    }
+    error = wait_for(pool, t, future, timeout);
+    if (error == BROOD_EAGAIN && brood__answers_arm(pool, future.pool, asked_of(t, future)))
+        error = wait_for(pool, t, future, 0);
     if (error < 0) return error;
     enum brood_reason reason;
     int code = code_of(pool, t, &reason);

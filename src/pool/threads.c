@@ -99,12 +99,17 @@ static void settle(struct pool_shm *pool, uint64_t pool_id)
     if (prepared) brood__os_announce(announced);
 }
 
+void brood__threads_mend(struct pool_shm *pool, uint64_t pool_id)
+{
+    if (brood__pool_threaded(pool) && (is_over(pool) || atomic_load(&pool->broken))) brood__threads_shut(pool_id);
+}
+
 void brood__threads_shut(uint64_t pool_id)
 {
     unsigned cell;
     struct pool_shm *pool = brood__visit_begin(TABLE_POOL, pool_id, &cell);
     if (!pool) return;
-    if (is_over(pool)) resolve(pool, pool_id);
+    if (is_over(pool) || atomic_load(&pool->broken)) resolve(pool, pool_id);
     settle(pool, pool_id);
     brood__visit_end(cell);
 }
@@ -183,7 +188,7 @@ static void *live(void *of)
     snprintf(name, sizeof name, "%.20s-%u", crew->pool->name, hand->number + 1);
     brood__os_set_name(name);
     int error = enter();
-    if (error < 0) { /* those who wait see it at their next tick: this thread can owe nobody a wake-up */
+    if (error < 0) { /* those who wait resolve it at their next tick: this thread can owe nobody a wake-up */
         break_pool(crew->pool, error, "a worker's thread can't be prepared");
         leave(hand);
         return NULL;
@@ -195,10 +200,11 @@ static void *live(void *of)
                                 .number = hand->number};
     if (crew->initializer && brood__worker_hook(crew->initializer, crew->arg, crew->arg_size, said)) {
         break_pool(crew->pool, BROOD_EINIT, said);
-        resolve(crew->pool, crew->pool_id);
     } else {
         brood__worker_serve(&brood__post, crew->exit_hook);
     }
+    /* What who shut the pool was killed over, or who broke it left. */
+    if (is_over(crew->pool) || atomic_load(&crew->pool->broken)) resolve(crew->pool, crew->pool_id);
     leave(hand);
     return NULL;
 }

@@ -13,7 +13,8 @@
  * seat_shm.member is written by the maker's process, under a mutex of its own, instead of by the supervisor.  Whoever
  * shuts a pool looks at its seats and jobs as a visitor (arena/visit.h), so that its maker does not take them apart
  * meanwhile.  If a process dies here: the maker's death ends all; another's, in the midst of shutting the pool, leaves
- * the rest to the threads, which find the pool's state when they look for work.
+ * the rest to the threads, which find the pool's state when they look for work and resolve what is open before they
+ * leave, and to those who wait, at their next tick.
  */
 #ifndef BROOD_POOL_THREADS_H
 #define BROOD_POOL_THREADS_H
@@ -52,6 +53,11 @@ int brood__threads_check(const brood_pool_options *options);
 int brood__threads_start(struct pool_shm *pool, uint64_t pool_id, const brood_pool_options *options);
 /* The pool's state is no longer OPEN: what follows from that at once.  Async-signal-safe; by any member. */
 void brood__threads_shut(uint64_t pool_id);
+/*
+ * In one who waits, at each tick: what is open in a pool of threads that is ended or broken is resolved, should whoever
+ * had to do it have been killed over it.  Of another pool nothing.
+ */
+void brood__threads_mend(struct pool_shm *pool, uint64_t pool_id);
 /* The pool is finished: wait for the threads' last instructions. */
 void brood__threads_reap(uint64_t pool_id);
 /* In brood_fini: end all of this process's. */

@@ -14,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EXIT_INITIALIZER 125
-
 int brood__worker_hook(const brood_task *task, const void *arg, size_t arg_size, char said[160])
 {
     struct call call;
@@ -147,8 +145,8 @@ int brood__worker_run(const brood_task *initializer, const void *arg, size_t arg
     if (failed) return EXIT_INITIALIZER;
     void *announced = brood__os_announce(NULL);
     work_on(&post, false);
-    brood__pool_wake(post.pool,
-                     INT_MAX); /* those who sleep may have no more to wait for either, or work that we leave */
+    /* Those who sleep may have no more to wait for either, or work that we leave. */
+    brood__pool_wake(post.pool, INT_MAX);
     brood__os_announce(announced);
     const brood_task *hook;
     if (post.pool->exit_hook && brood__function_find(post.pool->exit_hook, &hook) == 0)

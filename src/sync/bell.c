@@ -10,7 +10,8 @@ struct bell {
     struct bell *next;
     uint64_t object, id;
     int fd;
-    uint32_t turn; /* another one whenever it is quieted, and no other bell's */
+    uint32_t turn;          /* another one whenever it is armed again or gave one of several; no other bell's */
+    _Atomic uint32_t asked; /* by who asks for any answer: see bell_arm_for */
 };
 static struct bell *bells;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -88,7 +89,7 @@ int brood__bell_fd(uint64_t object)
     return result;
 }
 
-static void quiet(struct bell *b)
+void brood__bell_quiet(struct bell *b)
 {
     brood__os_bell_drain(b->fd);
     struct bell_shm *s = brood__slot_find(TABLE_BELL, b->id);
@@ -125,22 +126,13 @@ static bool ask(struct bell *b, _Atomic uint32_t *asked)
     return again;
 }
 
-void brood__bell_quiet(struct bell *b)
-{
-    quiet(b);
-}
-
 bool brood__bell_arm_for(uint64_t object, _Atomic uint32_t *asked)
 {
     if (!bells) return false; /* a bell that another thread opens right now is armed from the start */
     if (inside) return false; /* a signal handler: the descriptor is not quieted either, so it is asked again */
     lock();
     struct bell *b = find(object);
-    bool again = false;
-    if (b && !asked)
-        again = (quiet(b), true);
-    else if (b)
-        again = ask(b, asked);
+    bool again = b && ask(b, asked ? asked : &b->asked);
     unlock();
     return again;
 }
@@ -156,7 +148,11 @@ void brood__bell_more(uint64_t object)
 
 void brood__bell_arm(uint64_t object)
 {
-    brood__bell_arm_for(object, NULL);
+    if (!bells || inside) return; /* as there */
+    lock();
+    struct bell *b = find(object);
+    if (b) brood__bell_quiet(b);
+    unlock();
 }
 
 static void ring(uint32_t index, bool all, uint64_t object)

@@ -3,7 +3,7 @@
  * sync/bell.h - descriptors by which an object calls a member's own event loop.
  *
  * A bell is a datagram socket under a name that anyone in the family can compute, and a slot that says for which object
- * it is and whether it is armed.  Who writes: the listener arms (exchange to 1, then looks at the object once more);
+ * it is and whether it is armed.  Who writes: the listener arms (exchange to 1, and if it was not, looks at the object once more);
  * ringers disarm (exchange to 0) and send; object and slot never change after the publish.
  * If a process dies here: a ringer between its commit and its ring, disarmed by it or not yet: the supervisor rings
  * every bell after any death.
@@ -42,7 +42,7 @@ void brood__bell_arm(uint64_t object);
  * that is open.  A turn begins when somebody who asks finds the bell rung: it is armed again, and stays readable.
  * Whoever asks for the same one twice in a turn has asked for all in between, all of them after the arming, so none of
  * their answers is in what is drained then; one that comes from the arming on is seen in `armed`.  *asked remembers
- * the turn, 0 at first, and is of this answer alone; NULL: drained at once.  Whether the caller has to look once more.
+ * the turn, 0 at first, and is of this answer alone; NULL: of who asks for any.  Whether the caller has to look once more.
  */
 bool brood__bell_arm_for(uint64_t object, _Atomic uint32_t *asked);
 /*

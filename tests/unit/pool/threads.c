@@ -3,11 +3,13 @@
 #include "common.h"
 
 #include "arena/member.h"
+#include "pool/pool.h"
 
 #include <brood/event.h>
 #include <dirent.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -122,6 +124,45 @@ static void refused(brood_pool_options options, const char *word)
     ck_assert_int_eq(brood_pool_new(&pool, &options), BROOD_EINVAL);
     ck_assert_msg(strncmp(brood_error_detail(), word, strlen(word)) == 0, "%s: %s", word, brood_error_detail());
 }
+
+BROOD_TASK(wait_until, int, brood_event, event)
+{
+    return brood_event_wait(event, BROOD_FOREVER);
+}
+static void *get_it(void *future)
+{
+    static int code;
+    code = brood_future_get(*(brood_future *)future, NULL, PATIENCE, NULL);
+    return &code;
+}
+
+/* Who terminates a pool may be killed as soon as it has said so: the threads, or else who waits, do the rest. */
+START_TEST(a_terminator_is_killed)
+{
+    brood_pool pool;
+    brood_event event;
+    brood_future running, queued;
+    pthread_t waiter;
+    void *code;
+    brood_test_ok(brood_event_new(&event));
+    brood_test_ok(brood_pool_new(&pool, &(brood_pool_options){.workers = 1, .method = BROOD_START_THREAD}));
+    brood_test_ok(brood_pool_submit(pool, &running, wait_until, &event));
+    while (brood_future_state(running) != BROOD_TASK_RUNNING) sched_yield();
+    brood_test_ok(brood_pool_submit(pool, &queued, wait_until, &event));
+    if (_i) ck_assert_int_eq(pthread_create(&waiter, NULL, get_it, &queued), 0);
+    struct pool_shm *p = (struct pool_shm *)(void *)brood__slot_at(TABLE_POOL, HANDLE_INDEX(pool.id));
+    atomic_store(&p->state, POOL_TERMINATED);
+    if (_i) { /* the only thread is in its task: it is the waiter's to do */
+        ck_assert_int_eq(pthread_join(waiter, &code), 0);
+        ck_assert_int_eq(*(int *)code, BROOD_ECANCELED);
+    }
+    brood_test_ok(brood_event_set(event));
+    brood_test_ok(brood_future_get(running, NULL, PATIENCE, NULL));
+    while (brood_future_done(queued) == 0) sched_yield();
+    ck_assert_int_eq(brood_future_get(queued, NULL, 0, NULL), BROOD_ECANCELED);
+    brood_test_ok(brood_pool_free(pool));
+}
+END_TEST
 
 START_TEST(what_threads_cannot_do_is_refused)
 {
@@ -375,6 +416,7 @@ static Suite *threads_suite(void)
     tcase_add_test(once, workers_are_threads_of_the_caller);
     tcase_add_test(once, a_context_may_say_so);
     tcase_add_test(once, what_threads_cannot_do_is_refused);
+    tcase_add_loop_test(once, a_terminator_is_killed, 0, 2);
     tcase_add_test(once, terminate_tells_what_runs);
     tcase_add_test(once, sleepers_are_woken);
     tcase_add_test(once, fini_ends_them);

@@ -403,6 +403,21 @@ static int answer_of(struct pool_shm *pool, const struct job_shm *job, const str
     return 0;
 }
 
+/* After the wait, which answered `error`: the answer of the map, which is over. */
+static int end(struct pool_shm *pool, uint32_t index, int error, const struct arrays *a, brood_report *report)
+{
+    struct job_shm *job = brood__pool_job(pool, index);
+    brood_report mine;
+    if (error == 0) {
+        error = answer_of(pool, job, a, report);
+    } else { /* what is decided by now counts; the items that workers are in, and all after them, do not */
+        cancel(job);
+        give_back(job, a, report ? report : &mine);
+    }
+    retire(pool, index, atomic_load(&job->word));
+    return error;
+}
+
 static int begin(struct pool_shm *pool, uint64_t pool_id, const brood_task *task, const struct arrays *a, size_t n,
                  const brood_map_options *o, uint32_t *index)
 {
@@ -452,15 +467,7 @@ int brood_pool_map_task(brood_pool pool, const brood_task *task, const void *in,
     struct job_shm *job = brood__pool_job(p, index);
     error = wait_for(p, pool.id, job, o->timeout ? o->timeout : BROOD_FOREVER);
     if (o->crash) tell_crash(p, job, o->crash);
-    if (error == 0) {
-        error = answer_of(p, job, &a, o->report);
-    } else { /* what is decided by now counts; the items that workers are in, and all after them, do not */
-        brood_report report;
-        cancel(job);
-        give_back(job, &a, o->report ? o->report : &report);
-    }
-    retire(p, index, atomic_load(&job->word));
-    return error;
+    return end(p, index, error, &a, o->report);
 }
 
 /* Of an asynchronous map the arrays are kept in the job, behind what workers read. */
@@ -571,13 +578,9 @@ int brood_map_wait(brood_map map, int timeout, brood_report *report)
     memcpy(&kept, job->more, sizeof kept);
     if (kept.crash) tell_crash(p, job, (brood_crash *)(uintptr_t)kept.crash);
     if (!report) report = (brood_report *)(uintptr_t)kept.report;
-    if (error == 0) {
-        struct arrays a = {(const void *)(uintptr_t)kept.in, (void *)(uintptr_t)kept.out, (int *)(uintptr_t)kept.codes,
-                           kept.in_bytes, kept.out_bytes};
-        error = answer_of(p, job, &a, report);
-    }
-    retire(p, index, atomic_load(&job->word));
-    return error;
+    struct arrays a = {(const void *)(uintptr_t)kept.in, (void *)(uintptr_t)kept.out, (int *)(uintptr_t)kept.codes,
+                       kept.in_bytes, kept.out_bytes};
+    return end(p, index, error, &a, report);
 }
 
 /* ------------------------------------------------------------------------------------------------- the worker's side */

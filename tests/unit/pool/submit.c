@@ -238,8 +238,12 @@ START_TEST(an_initializer_crashes)
         brood_pool pool;
         brood_future future;
         brood_test_ok(brood_pool_new(&pool, &options));
-        int error = brood_pool_submit(pool, &future, twice, &round);
-        if (error == 0) {
+        brood_map map;
+        brood_report report = {.done = 9};
+        int in[2] = {1, 2}, out[2] = {7, 7}, codes[2] = {7, 7};
+        int begun = brood_pool_map_async_with(pool, &map, twice, in, out, 2, .codes = codes);
+        int submitted = brood_pool_submit(pool, &future, twice, &round);
+        if (submitted == 0) {
             brood_outcome outcome;
             memset(&outcome, 0x55, sizeof outcome);
             ck_assert_int_eq(brood_future_get(future, NULL, BROOD_FOREVER, &outcome), BROOD_ESTART);
@@ -248,6 +252,11 @@ START_TEST(an_initializer_crashes)
             ck_assert_int_eq(brood_future_done(future), 1);
             ck_assert_int_eq(brood_future_state(future), BROOD_TASK_DONE);
             brood_test_ok(brood_future_free(future));
+        }
+        if (begun == 0) { /* it had not broken yet */
+            ck_assert_int_eq(brood_map_wait(map, BROOD_FOREVER, &report), BROOD_ESTART);
+            ck_assert_uint_eq(report.done + report.failed + report.lost, 0);
+            for (int i = 0; i < 2; i++) ck_assert(out[i] == 0 && codes[i] == BROOD_ECANCELED);
         }
         int result, again = brood_pool_apply(pool, twice, &round, &result);
         ck_assert_int_eq(again, BROOD_ESTART);

@@ -319,6 +319,7 @@ static int new_of_threads(brood_pool *pool, uint32_t index, uint64_t id, const b
     reset(p, o);
     int error = furnish(p, index, o);
     if (error == 0) {
+        atomic_store(&p->alive, p->workers); /* from before anybody can end it */
         brood__slot_publish(TABLE_POOL, index);
         error = brood__threads_start(p, id, o);
         if (error < 0) brood__slot_retire(TABLE_POOL, id);
@@ -445,7 +446,7 @@ int brood_pool_join(brood_pool pool, int timeout)
     }
     if (error == 0 && atomic_load(&p->gone.word)) brood__os_futex_clear_and_wake(&p->gone.word);
     brood__os_announce(announced);
-    if (error == 0 && brood__pool_threaded(p)) brood__threads_reap(pool.id);
+    if (error == 0 && brood__pool_threaded(p) && own != pool.id) brood__threads_reap(pool.id);
     return error;
 }
 

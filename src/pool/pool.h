@@ -220,8 +220,8 @@ struct pool_shm {
     uint32_t max_tasks_per_child;
     uint32_t max_pending;
     uint32_t method;
-    uint32_t program; /* what its workers begin as: see process/program.h */
-    uint32_t reserved;
+    uint32_t program;         /* what its workers begin as: see process/program.h */
+    _Atomic uint32_t alive;   /* of threads: those that have not left, or are about to begin; by its maker */
     _Atomic uint32_t state;   /* enum pool_state, only rises; by any member */
     _Atomic int32_t broken;   /* why workers can't start; by the supervisor, once; 0: they can */
     _Atomic uint32_t polled;  /* someone has a bell for this pool */

@@ -31,6 +31,7 @@ struct hand {
 /* The threads of a pool: memory of this process, until they are joined. */
 struct crew {
     struct crew *next;
+    bool reaped; /* somebody joins them; others wait for that */
     struct pool_shm *pool;
     uint64_t pool_id;
     const brood_task *initializer, *exit_hook;
@@ -39,12 +40,19 @@ struct crew {
     uint32_t count; /* of hands: one for each seat */
     struct hand hands[];
 };
-static struct own own; /* guards the list, hands and seat_shm.member of pools of threads of this process */
+/*
+ * Guards the list, hands and seat_shm.member of pools of threads of this process.  Nobody joins a thread under it: one
+ * that ends may call the program's destructors, and those us.
+ */
+static struct own own;
 static struct crew *crews;
+static pthread_cond_t reaped = PTHREAD_COND_INITIALIZER; /* a crew has left the list */
 
 static void lock(void)
 {
-    if (own_lock(&own)) crews = NULL;
+    if (!own_lock(&own)) return;
+    crews = NULL;
+    reaped = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 }
 
 static struct crew *crew_of(uint64_t pool_id)
@@ -83,12 +91,13 @@ static void resolve(struct pool_shm *pool, uint64_t pool_id)
     brood__map_stop_all(pool, pool_id);
 }
 
-/* seq_cst: of the last one to leave and of who shuts the pool, one sees the other. */
+/*
+ * seq_cst: of the last one to leave and of who shuts the pool, one sees the other.  The seats, looked at one by one, do
+ * not say that: one may begin in a seat that was looked at already, and the one that began it leave the next.
+ */
 static void settle(struct pool_shm *pool, uint64_t pool_id)
 {
-    if (atomic_load(&pool->state) == POOL_OPEN) return;
-    for (uint32_t i = 0; i < pool->seat_room; i++)
-        if (atomic_load(&brood__pool_seat(pool, i)->member)) return;
+    if (atomic_load(&pool->state) == POOL_OPEN || atomic_load(&pool->alive) != 0) return;
     bool prepared = brood__os_robust.tid != 0; /* see live */
     void *announced = prepared ? brood__os_announce(&pool->gone) : NULL;
     if (!atomic_exchange(&pool->finished, 1)) {
@@ -117,18 +126,23 @@ void brood__threads_shut(uint64_t pool_id)
 void brood__threads_reap(uint64_t pool_id)
 {
     lock();
-    struct crew **place = &crews;
-    while (*place && (*place)->pool_id != pool_id) place = &(*place)->next;
-    struct crew *crew = *place;
-    if (crew) {
-        /* All have emptied their seats, and want this lock no more. */
-        for (uint32_t i = 0; i < crew->count; i++)
-            if (crew->hands[i].started) pthread_join(crew->hands[i].thread, NULL);
-        *place = crew->next;
-        free(crew->arg);
-        free(crew);
-    }
+    struct crew *crew = crew_of(pool_id);
+    bool mine = crew && !crew->reaped;
+    if (mine) crew->reaped = true;
+    while (!mine && crew_of(pool_id)) pthread_cond_wait(&reaped, &own.mutex);
     own_unlock(&own);
+    if (!mine) return;
+    /* All have left their seats, so none begins another. */
+    for (uint32_t i = 0; i < crew->count; i++)
+        if (crew->hands[i].started) pthread_join(crew->hands[i].thread, NULL);
+    lock();
+    struct crew **place = &crews;
+    while (*place != crew) place = &(*place)->next;
+    *place = crew->next;
+    pthread_cond_broadcast(&reaped);
+    own_unlock(&own);
+    free(crew->arg);
+    free(crew);
 }
 
 void brood__threads_leave(void)
@@ -156,15 +170,22 @@ static void break_pool(struct pool_shm *pool, int code, const char *detail)
     if (first) brood__log(BROOD_LOG_INFO, "%.31s takes no more work: %s", pool->name, detail);
 }
 
-static void leave(struct hand *hand)
+/* This seat is empty. */
+static void give_up(struct crew *crew, uint32_t number)
 {
-    struct crew *crew = hand->crew;
-    struct seat_shm *seat = brood__pool_seat(crew->pool, hand->number);
+    struct seat_shm *seat = brood__pool_seat(crew->pool, number);
     lock();
     atomic_store(&seat->inside, 0);
     atomic_store(&seat->waits, 0);
     atomic_store(&seat->member, 0);
     own_unlock(&own);
+    atomic_fetch_sub(&crew->pool->alive, 1u);
+}
+
+static void leave(struct hand *hand)
+{
+    struct crew *crew = hand->crew;
+    give_up(crew, hand->number);
     settle(crew->pool, crew->pool_id);
     atomic_store(&hand->done, true);
 }
@@ -209,25 +230,29 @@ static void *live(void *of)
     return NULL;
 }
 
-/* Under the lock.  0, or an errno. */
-static int start(struct crew *crew, uint32_t number)
+/* Under the lock: this seat is taken, for a thread that is counted as alive. */
+static void take(struct crew *crew, uint32_t number)
 {
-    struct hand *hand = &crew->hands[number];
     struct seat_shm *seat = brood__pool_seat(crew->pool, number);
-    if (hand->started) pthread_join(hand->thread, NULL); /* it is done */
-    hand->crew = crew;
-    hand->number = number;
-    atomic_store(&hand->done, false);
     atomic_store(&seat->items, SEAT_STARTING);
     atomic_store(&seat->waits, 0);
     atomic_store(&seat->task, 0);
     atomic_store(&seat->member, brood__self->member);
+}
+
+/* The thread of a seat that is taken, which nobody else touches until it is there: 0, or an errno. */
+static int start(struct crew *crew, uint32_t number)
+{
+    struct hand *hand = &crew->hands[number];
+    if (hand->started) pthread_join(hand->thread, NULL); /* it is done */
+    hand->crew = crew;
+    hand->number = number;
+    atomic_store(&hand->done, false);
     struct os_mask before;
     brood__os_block_for_thread(&before); /* it begins with this mask: signals are for the program */
     int error = pthread_create(&hand->thread, NULL, live, hand);
     brood__os_restore_signals(&before);
     hand->started = error == 0;
-    if (error) atomic_store(&seat->member, 0);
     return -error;
 }
 
@@ -274,9 +299,12 @@ int brood__threads_start(struct pool_shm *pool, uint64_t pool_id, const brood_po
     lock();
     crew->next = crews;
     crews = crew;
-    for (uint32_t i = 0; i < pool->workers && error == 0; i++) error = start(crew, i);
+    for (uint32_t i = 0; i < pool->workers; i++) take(crew, i);
     own_unlock(&own);
+    uint32_t begun = 0;
+    while (begun < pool->workers && (error = start(crew, begun)) == 0) begun++;
     if (error == 0) return 0;
+    for (uint32_t i = begun; i < pool->workers; i++) give_up(crew, i);
     brood__fail_with(BROOD_ESTART, "a worker could not be started: %s", brood_strerror(error));
     struct detail said = brood__detail;
     brood_pool_terminate((brood_pool){pool_id});
@@ -298,11 +326,15 @@ void brood__threads_stand_in(struct pool_shm *pool)
            (atomic_load(&brood__pool_seat(pool, number)->member) ||
             (crew->hands[number].started && !atomic_load(&crew->hands[number].done))))
         number++;
-    if (wanted && number < crew->count) {
+    wanted = wanted && number < crew->count;
+    if (wanted) {
         if (number >= atomic_load(&pool->seats)) atomic_store(&pool->seats, number + 1);
-        start(crew, number); /* if it can't be now, the wait's next tick tries again */
+        atomic_fetch_add(&pool->alive, 1u);
+        take(crew, number);
     }
     own_unlock(&own);
+    /* If it can't be now, the wait's next tick tries again.  We are alive: its end is not that of all. */
+    if (wanted && start(crew, number) != 0) give_up(crew, number);
 }
 
 bool brood__threads_resign(const struct post *post)

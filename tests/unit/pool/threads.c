@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Pools whose workers are threads: what differs from processes.  What does not is in the other files, under all methods. */
 #include "common.h"
+#include "members.h"
 
 #include "arena/member.h"
 #include "pool/pool.h"
@@ -13,7 +14,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { PATIENCE = 15000, THREADED = METHODS - 1 };
+enum { THREADED = METHODS - 1 };
 
 /* Threads of this process. */
 static int threads(void)
@@ -273,6 +274,77 @@ START_TEST(sleepers_are_woken)
 }
 END_TEST
 
+/* A thread that began in a seat which was looked at before is alive, whatever the seats look like one by one. */
+START_TEST(nobody_is_overlooked)
+{
+    brood_pool pool = new_pool(THREADED, 1);
+    brood_event begun, end;
+    brood_future future;
+    int result;
+    brood_test_ok(brood_event_new(&begun));
+    brood_test_ok(brood_event_new(&end));
+    brood_test_ok(brood_pool_submit(pool, &future, until_set, &(until_set_args){begun, end}));
+    brood_test_ok(brood_event_wait(begun, PATIENCE));
+    struct pool_shm *p = brood__slot_find(TABLE_POOL, pool.id);
+    for (uint32_t i = 0; i < p->seat_room; i++) { /* as it is found by one who looked at each too early or too late */
+        uint32_t member = atomic_exchange(&brood__pool_seat(p, i)->member, 0u);
+        brood_test_ok(brood_pool_terminate(pool));
+        ck_assert_int_eq(brood_pool_join(pool, 0), BROOD_EAGAIN);
+        atomic_store(&brood__pool_seat(p, i)->member, member);
+    }
+    brood_test_ok(brood_event_set(end));
+    brood_test_ok(brood_pool_join(pool, PATIENCE));
+    brood_test_ok(brood_future_get(future, &result, 0, NULL));
+    brood_test_ok(brood_pool_free(pool));
+    brood_test_ok(brood_event_free(begun));
+    brood_test_ok(brood_event_free(end));
+}
+END_TEST
+
+/* What a thread's destructor does when its work is done and others wait for its last instruction. */
+static brood_pool beside;
+static _Atomic pid_t joiners[2];
+static pthread_key_t key;
+static _Atomic int destroyed;
+static void at_the_end(void *value)
+{
+    (void)value;
+    for (int i = 0; i < 2; i++) members_thread_asleep(&joiners[i]);
+    destroyed = brood_pool_free(beside) == 0;
+}
+BROOD_TASK(keeps_something, void, void)
+{
+    pthread_setspecific(key, &key);
+}
+static void *joins(void *pool)
+{
+    static int code;
+    atomic_store(&joiners[1], gettid());
+    code = brood_pool_join(*(brood_pool *)pool, BROOD_FOREVER);
+    return &code;
+}
+
+START_TEST(a_destructor_ends_another_pool)
+{
+    brood_pool pool = new_pool(THREADED, 1);
+    pthread_t other;
+    void *code;
+    beside = new_pool(THREADED, 1);
+    ck_assert_int_eq(pthread_key_create(&key, at_the_end), 0);
+    brood_test_ok(brood_pool_apply(pool, keeps_something, NULL, NULL));
+    brood_test_ok(brood_pool_terminate(pool));
+    atomic_store(&joiners[0], getpid());
+    ck_assert_int_eq(pthread_create(&other, NULL, joins, &pool), 0);
+    brood_test_ok(brood_pool_join(pool, BROOD_FOREVER));
+    ck_assert(destroyed);
+    ck_assert_int_eq(pthread_join(other, &code), 0);
+    brood_test_ok(*(int *)code);
+    ck_assert(are_left(1));
+    brood_test_ok(brood_pool_free(pool));
+    pthread_key_delete(key);
+}
+END_TEST
+
 /* ---------------------------------------------------------------------------------------------------- other members */
 
 BROOD_TASK(uses_it, int, brood_pool, pool)
@@ -419,6 +491,8 @@ static Suite *threads_suite(void)
     tcase_add_loop_test(once, a_terminator_is_killed, 0, 2);
     tcase_add_test(once, terminate_tells_what_runs);
     tcase_add_test(once, sleepers_are_woken);
+    tcase_add_test(once, nobody_is_overlooked);
+    tcase_add_test(once, a_destructor_ends_another_pool);
     tcase_add_test(once, fini_ends_them);
     TCase *each = brood_test_case(suite, "members of each start method");
     tcase_add_loop_test(each, other_members_may_use_it, 0, PROCESSES);

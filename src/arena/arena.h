@@ -103,6 +103,20 @@ static inline uint64_t brood__offset(const void *address)
 {
     return (uint64_t)((const char *)address - (const char *)brood__self->arena);
 }
+/*
+ * The live slot that a handle names, or NULL.  It may be freed at any time after: check again under its lock.
+ * Nearly every call begins with it, so it is inline.
+ */
+static inline void *brood__slot_find(enum table table, uint64_t id)
+{
+    const struct table_shm *t = &brood__arena()->tables[table];
+    uint32_t index = HANDLE_INDEX(id);
+    if (HANDLE_TABLE(id) != table || index == 0 || index >= atomic_load_explicit(&t->high, memory_order_acquire))
+        return NULL;
+    struct slot_shm *slot = brood__at(t->offset + (uint64_t)index * t->slot_size);
+    return brood__slot_is(slot, id) ? slot : NULL;
+}
+
 /* Whether [address, address + size) lies in the arena's pages. */
 bool brood__in_arena(const void *address, size_t size);
 

@@ -141,7 +141,7 @@ static int enter(void **announced)
 static void leave(void *announced)
 {
     brood__latch_release(&pages()->latch.word, 0);
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
 }
 
 /* More pages at the end: real memory, then the word of the new run, then `committed`. */

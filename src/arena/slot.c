@@ -33,16 +33,6 @@ uint32_t brood__table_used(enum table table)
     return used < t->capacity ? used : t->capacity;
 }
 
-void *brood__slot_find(enum table table, uint64_t id)
-{
-    if (HANDLE_TABLE(id) != table) return NULL;
-    const struct table_shm *t = &brood__arena()->tables[table];
-    uint32_t index = HANDLE_INDEX(id);
-    if (index == 0 || index >= atomic_load_explicit(&t->high, memory_order_acquire)) return NULL;
-    struct slot_shm *slot = brood__at(t->offset + (uint64_t)index * t->slot_size);
-    return brood__slot_is(slot, id) ? slot : NULL;
-}
-
 int brood__slot_gone(enum table table, uint64_t id)
 {
     const struct table_shm *t = &brood__arena()->tables[table];

@@ -96,13 +96,12 @@ struct slot_shm *brood__slot_at(enum table table, uint32_t index);
 /* One more than the highest index that was ever claimed; never beyond the table, whatever is written there. */
 uint32_t brood__table_used(enum table table);
 
-/* The live slot that a handle names, or NULL.  It may be freed at any time after: check again under its lock. */
+/* Whether it is the live slot that this handle names. */
 static inline bool brood__slot_is(const struct slot_shm *slot, uint64_t id)
 {
     uint64_t word = atomic_load_explicit(&((struct slot_shm *)(uintptr_t)slot)->word, memory_order_acquire);
     return SLOT_GENERATION(word) == HANDLE_GENERATION(id) && SLOT_STATE(word) == SLOT_LIVE;
 }
-void *brood__slot_find(enum table table, uint64_t id);
 
 /* Why a handle that found no live slot did not: BROOD_ECLOSED when its owner's death took it, else BROOD_ESTALE. */
 int brood__slot_gone(enum table table, uint64_t id);

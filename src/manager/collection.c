@@ -220,6 +220,6 @@ bool brood__collection_scrub(struct slot_shm *slot, uint32_t index)
     void *announced = brood__os_announce(&c->latch);
     bool nobody = brood__latch_try(&c->latch.word, &seen);
     if (nobody) brood__latch_release(&c->latch.word, 0);
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     return nobody;
 }

@@ -122,7 +122,7 @@ static int enter(struct collection_shm *c, uint64_t id, void **announced)
 static void leave(struct collection_shm *c, uint64_t id, void *announced)
 {
     brood__latch_release(&c->latch.word, 0);
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     if (!brood__slot_is(&c->slot, id)) brood__slot_collect_one(TABLE_COLLECTION, id); /* it was freed meanwhile */
 }
 

@@ -166,6 +166,17 @@ void brood__os_robust_unlink(void *word);
 /* `word` is announced and about to be no more: on the list with it, if this thread holds it and it is not there. */
 void *brood__os_robust_keep(void *word);
 
+/* Announce again what was announced before (see below), when this thread does not hold the word that is announced now. */
+static inline void brood__os_announce_again(void *before)
+{
+    struct os_robust *r = &brood__os_robust;
+    void *word = (void *)((uintptr_t)before & ~OS_LISTED);
+    *(void *volatile *)&r->announced = word;
+    *r->pending = word ? (struct os_robust_node *)(void *)((char *)word + OS_ROBUST_NODE) : NULL;
+    atomic_signal_fence(memory_order_seq_cst); /* the kernel reads it at our death: program order is all it needs */
+    if (__builtin_expect(word != before, 0)) brood__os_robust_unlink(word);
+}
+
 /*
  * Announce `word` (NULL: nothing); returns what was announced before, to be announced again afterwards.
  * They nest: a word that is held is listed while another is announced, so that death inside frees both.
@@ -177,10 +188,7 @@ static inline void *brood__os_announce(void *word)
     void *before = node ? (char *)node - OS_ROBUST_NODE : NULL, *next = (void *)((uintptr_t)word & ~OS_LISTED);
     if (__builtin_expect(before != NULL && before == r->announced && before != next, 0))
         before = brood__os_robust_keep(before);
-    *(void *volatile *)&r->announced = next;
-    *r->pending = next ? (struct os_robust_node *)(void *)((char *)next + OS_ROBUST_NODE) : NULL;
-    atomic_signal_fence(memory_order_seq_cst); /* the kernel reads it at our death: program order is all it needs */
-    if (__builtin_expect(next != word, 0)) brood__os_robust_unlink(next);
+    brood__os_announce_again(word);
     return before;
 }
 /*

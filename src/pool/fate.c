@@ -16,7 +16,7 @@ bool brood__task_cancel(struct pool_shm *pool, uint64_t pool_id, struct task_shm
     void *announced = brood__os_announce(&t->bell); /* before the swap: who dies after it has woken somebody */
     bool ours = task_step(t, seen, TASK_CANCELLED, (uint32_t)reason);
     if (ours) brood__pool_answer(pool, pool_id, &t->bell);
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     return ours;
 }
 

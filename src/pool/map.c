@@ -345,7 +345,7 @@ static int wait_for(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job
         late = brood__sleep(&job->bell, OS_WAITERS, deadline, pool_id) < 0;
     }
     brood__nest_end(&nest);
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     if (result == 0) brood__look_up();
     if (result == BROOD_EDEADLK) brood__fail_with(result, "all workers that there may be wait for tasks of their pool");
     return result == 0 ? brood__not_now(timeout) : result < 0 ? result : 0;
@@ -436,7 +436,7 @@ static int begin(struct pool_shm *pool, uint64_t pool_id, const brood_task *task
     atomic_store(&job->word,
                  JOB_WORD(JOB_SERIAL(filling), JOB_ACTIVE, brood__self->member)); /* the commit; seq_cst: see wake */
     brood__pool_wake(pool, (int)(job->chunk_count < pool->workers ? job->chunk_count : pool->workers));
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     /* Closed since we looked: its workers may have left.  seq_cst: of us and of one who leaves, one sees. */
     atomic_thread_fence(memory_order_seq_cst);
     if (__builtin_expect(atomic_load(&pool->state) == POOL_OPEN, 1)) return 0;
@@ -556,7 +556,7 @@ int brood_map_cancel(brood_map map)
     if (all_done(job)) return 1;
     void *announced = brood__os_announce(&job->bell); /* the last chunk may be done by this */
     cancel_job(p, map.pool, job, 0);
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     return 0;
 }
 
@@ -690,7 +690,7 @@ static int64_t run_some(struct pool_shm *pool, uint64_t pool_id, struct job_shm 
         brood__pool_wake(pool, 1);
     else
         tell_if_done(pool, pool_id, job);
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     return ran;
 }
 
@@ -894,6 +894,6 @@ void brood__map_stop_all(struct pool_shm *pool, uint64_t pool_id)
         void *announced = brood__os_announce(&job->bell);
         cancel(job);
         if (JOB_STATE(atomic_load(&job->word)) == JOB_CANCELLED) brood__pool_answer(pool, pool_id, &job->bell);
-        brood__os_announce(announced);
+        brood__os_announce_again(announced);
     }
 }

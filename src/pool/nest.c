@@ -80,7 +80,7 @@ static bool is_told(struct nest *nest)
         if (told) atomic_store(&nest->seat->waits, WAITS_ELSEWHERE);
         brood__latch_release(&verdict->word, 0);
     }
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     return told;
 }
 

@@ -445,7 +445,7 @@ int brood_pool_join(brood_pool pool, int timeout)
         late = brood__sleep(&p->gone.word, OS_WAITERS, deadline, pool.id) < 0;
     }
     if (error == 0 && atomic_load(&p->gone.word)) brood__os_futex_clear_and_wake(&p->gone.word);
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     if (error == 0 && brood__pool_threaded(p) && own != pool.id) brood__threads_reap(pool.id);
     return error;
 }

@@ -206,7 +206,7 @@ int brood__task_submit(brood_pool pool, brood_future *future, const struct submi
               0); /* the commit; only the supervisor could have taken it from us, and we live */
     task_hint(p, slot, o->priority);
     brood__pool_wake(p, 1);
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     /*
      * Closed, freed, or without hope since we looked: its workers may have left, or the supervisor have resolved all
      * that it saw.  seq_cst: of us and of one who leaves, or who resolves what was queued before `broken`, one sees.
@@ -352,7 +352,7 @@ static int wait_for(struct pool_shm *pool, struct task_shm *t, brood_future futu
     }
     brood__nest_end(&nest);
     if (result != 0 && atomic_load(&t->bell)) brood__os_futex_clear_and_wake(&t->bell); /* for the others, see join.c */
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     if (result == 0) brood__look_up();
     if (result == BROOD_EDEADLK) brood__fail_with(result, "all workers that there may be wait for tasks of their pool");
     return result == 0 ? brood__not_now(timeout) : result < 0 ? result : 0;
@@ -830,7 +830,7 @@ uint32_t brood__task_run(struct pool_shm *pool, uint64_t pool_id, uint32_t slot,
     else if (TASK_STATE(running) == TASK_ORPHAN)
         finish_orphan(t, running);
     if (TASK_STATE(running) == TASK_KILLING || TASK_STATE(running) == TASK_DOOMED) end_late();
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     return begun;
 }
 

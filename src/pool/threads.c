@@ -105,7 +105,7 @@ static void settle(struct pool_shm *pool, uint64_t pool_id)
         brood__os_futex_clear_and_wake(&pool->answers);
         brood__bell_ring(pool_id);
     }
-    if (prepared) brood__os_announce(announced);
+    if (prepared) brood__os_announce_again(announced);
 }
 
 void brood__threads_mend(struct pool_shm *pool, uint64_t pool_id)

@@ -126,7 +126,7 @@ void brood__worker_serve(const struct post *post, const brood_task *exit_hook)
     if (atomic_load(&post->pool->state) >= POOL_STOPPING || atomic_load(&post->pool->broken))
         brood__map_cancel_all(post->pool, post->pool_id, post->seat); /* what who ended the pool could not look at */
     brood__pool_wake(post->pool, INT_MAX);
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     if (exit_hook) brood__worker_hook(exit_hook, NULL, 0, said);
 }
 
@@ -147,7 +147,7 @@ int brood__worker_run(const brood_task *initializer, const void *arg, size_t arg
     work_on(&post, false);
     /* Those who sleep may have no more to wait for either, or work that we leave. */
     brood__pool_wake(post.pool, INT_MAX);
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     const brood_task *hook;
     if (post.pool->exit_hook && brood__function_find(post.pool->exit_hook, &hook) == 0)
         brood__worker_hook(hook, NULL, 0, me->said);

@@ -188,7 +188,7 @@ int brood_process_join(brood_process process, int timeout, int *code)
     }
     /* Other joiners may have lost their wake-up with one that died: whoever was woken wakes the rest. */
     if (result == 0 && atomic_load(&m->bell.word)) brood__os_futex_clear_and_wake(&m->bell.word);
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     if (result < 0) return result;
     int ended = exit_code(process, m);
     if (code) *code = ended;

@@ -142,7 +142,7 @@ static void wake_joiners(struct member_shm *m)
 {
     void *announced = brood__os_announce(&m->bell);
     if (atomic_load(&m->bell.word)) brood__os_futex_clear_and_wake(&m->bell.word);
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
 }
 
 static void end_daemons_of(uint64_t parent)

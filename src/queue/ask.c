@@ -32,14 +32,14 @@ static int ask_under(struct queue_shm *q, struct latch_shm *side, void (*repair)
     void *announced = brood__os_announce(side);
     uint32_t seen;
     if (!brood__latch_try(&side->word, &seen)) {
-        brood__os_announce(announced);
+        brood__os_announce_again(announced);
         return -1;
     }
     bool heir = seen & OS_OWNER_DIED;
     if (heir) brood__ring_measure(q);
     if (!is_sound(q, position)) { /* as it was */
         brood__latch_release(&side->word, seen);
-        brood__os_announce(announced);
+        brood__os_announce_again(announced);
         return 0;
     }
     if (heir) repair(q);
@@ -47,7 +47,7 @@ static int ask_under(struct queue_shm *q, struct latch_shm *side, void (*repair)
     /* As heir: who is only about to sleep has to look again; the baton is passed by whoever is woken. */
     brood__latch_release(&side->word, heir ? 0 : seen);
     if (heir) brood__os_futex_wake(&side->word, 1);
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     return answer;
 }
 

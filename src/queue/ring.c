@@ -499,7 +499,6 @@ static bool spin_for_room(struct queue_shm *q, unsigned lane)
 static int put(struct queue_shm *q, uint64_t id, const struct source *source, int64_t deadline)
 {
     for (bool spun = deadline == 0, late = false;;) {
-        brood__os_announce(&q->put);
         int result = lock_put(q);
         if (result < 0) return result;
         result = refused(q, id);
@@ -539,7 +538,7 @@ int brood__ring_put(struct queue_shm *q, uint64_t id, const struct source *sourc
     int result = put(q, id, source, deadline);
     /* polled is set under both latches, so a commit after that sees it here; one before is seen by who set it. */
     if (result > 0 && (polled || *(volatile uint32_t *)&q->polled)) brood__bell_ring(id);
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     return result == BROOD_EAGAIN ? brood__not_now(timeout) : result;
 }
 
@@ -616,7 +615,6 @@ static bool spin_for_message(const struct places *places)
 static int get(struct queue_shm *q, uint64_t id, struct sink *sink, int64_t deadline)
 {
     for (bool spun = deadline == 0, late = false;;) {
-        brood__os_announce(&q->get);
         int result = lock_get(q);
         if (result < 0) return result;
         result = refused(q, id);
@@ -652,7 +650,7 @@ int brood__ring_get(struct queue_shm *q, uint64_t id, struct sink *sink, int tim
         /* What came in between had its ring, and that is drained: other threads that read the descriptor wait for it. */
         if (result != BROOD_EAGAIN) brood__bell_ring(id);
     }
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     return result == BROOD_EAGAIN ? brood__not_now(timeout) : result;
 }
 
@@ -675,7 +673,7 @@ void brood__ring_leave(struct queue_shm *q, void *announced)
     release_first(&q->get, INT_MAX);
     release_last(&q->put, 0);
     brood__os_futex_wake(&q->put.word, INT_MAX);
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
 }
 
 int brood__ring_enter_get(struct queue_shm *q, uint64_t id, void **announced)
@@ -693,7 +691,7 @@ int brood__ring_enter_get(struct queue_shm *q, uint64_t id, void **announced)
 void brood__ring_leave_get(struct queue_shm *q, void *announced)
 {
     leave_side(&q->get, is_closed(q) || !brood__ring_all_empty(q));
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
 }
 
 static void drop(const struct record *record)

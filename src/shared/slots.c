@@ -245,6 +245,6 @@ int brood__list_set(struct list_shm *list, size_t size, size_t index, const broo
         atomic_store_explicit(&slot->turn, turn + 1, memory_order_release); /* the commit */
         brood__latch_release(&list->latch.word, 0);
     }
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     return error;
 }

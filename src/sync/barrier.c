@@ -244,7 +244,7 @@ int brood__barrier_arrive(uint64_t id, int timeout, struct arrival *a)
         /* Who is only about to sleep when the round ends must not find the next round's sleepers' mark instead. */
         late = brood__monitor_sleep_both(&b->monitor, (os_word *)(void *)&b->state + 1, ROUND(state), deadline, id) < 0;
     }
-    if (slept) brood__os_announce(before);
+    if (slept) brood__os_announce_again(before);
     if (a->place && (result == BROOD_ESTALE || result == BROOD_ECLOSED)) {
         put(a->place, 0);
         brood__slot_collect_one(TABLE_BARRIER, id);
@@ -294,7 +294,7 @@ bool brood__barrier_scrub(struct slot_shm *slot, uint32_t index)
         b->monitor.flags[MONITOR_ASLEEP] = 1; /* whatever its last holder, who may have died in it, has left there */
         leave(b, announced, true);
     } else {
-        brood__os_announce(announced);
+        brood__os_announce_again(announced);
     }
     return unused;
 }
@@ -446,7 +446,7 @@ static bool repair(struct barrier_shm *b, uint32_t dead)
     void *announced = brood__os_announce(&b->monitor);
     uint32_t seen;
     if (!brood__latch_try(&b->monitor.word, &seen)) {
-        brood__os_announce(announced);
+        brood__os_announce_again(announced);
         return false;
     }
     if (seen & OS_OWNER_DIED) brood__monitor_inherit(&b->monitor);

@@ -83,7 +83,7 @@ static bool tell(struct waiter_shm *w, uint64_t seen, uint32_t low)
     bool told = false;
     while (!told && WAITS(seen)) told = swap(w, &seen, WITH(seen, low)); /* (1) */
     if (told && (LOW(seen) & OS_WAITERS)) brood__os_futex_wake(half, 1);
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     return told;
 }
 
@@ -166,7 +166,7 @@ bool brood__condition_scrub(struct slot_shm *slot, uint32_t index)
     if (held)
         leave(c, announced);
     else
-        brood__os_announce(announced);
+        brood__os_announce_again(announced);
     if (unused && c->own) brood__lock_free(TABLE_RLOCK, c->lock); /* unless it has gone already */
     return unused;
 }
@@ -413,7 +413,7 @@ static bool repair(struct condition_shm *c, uint32_t dead)
     void *announced = brood__os_announce(&c->monitor);
     uint32_t seen;
     if (!brood__latch_try(&c->monitor.word, &seen)) {
-        brood__os_announce(announced);
+        brood__os_announce_again(announced);
         return false;
     }
     state = SLOT_STATE(atomic_load(&c->slot.word));

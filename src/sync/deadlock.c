@@ -110,6 +110,6 @@ bool brood__circle_close(struct wait *wait, struct circle *circle)
         if (mine) brood__wait_withdraw(wait);
         brood__latch_release(&verdict->word, 0);
     }
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     return mine;
 }

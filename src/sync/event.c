@@ -93,7 +93,7 @@ static int change(brood_event event, bool set)
         if (set && (LOW(to) & OS_WAITERS)) pay(e, to);
         break;
     }
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     return error;
 }
 
@@ -153,7 +153,7 @@ int brood_event_wait(brood_event event, int timeout)
     }
     void *announced = brood__os_announce(brood__low_half(&e->word));
     result = wait_for_it(e, event, timeout);
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     return result;
 }
 

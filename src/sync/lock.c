@@ -166,7 +166,12 @@ static inline int acquire(enum table table, uint64_t id, int timeout, struct cir
 {
     struct lock_shm *l = brood__slot_find(table, id);
     if (!l) return brood__slot_gone(table, id);
-    uint64_t seen;
+    /* Free, and nobody asleep: nothing is announced, for who has not slept owes nobody a wake-up. */
+    uint64_t seen = atomic_load_explicit(&l->word, memory_order_relaxed);
+    if (LOW(seen) == 0 && !is_stale(seen, id) &&
+        swap(l, &seen, seen | brood__self->word_id,
+             memory_order_acquire)) /* pairs with the release of the last holder */
+        return 0;
     int result;
     if (timeout == 0) return attempt(l, id, 0, &seen, &result) ? result : BROOD_EAGAIN;
     void *announced = brood__os_announce(brood__low_half(&l->word));
@@ -175,7 +180,7 @@ static inline int acquire(enum table table, uint64_t id, int timeout, struct cir
         result = wait_for_it(l, id, timeout, &wait, circle);
         brood__wait_withdraw(&wait);
     }
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     return result;
 }
 
@@ -194,11 +199,9 @@ bool brood__lock_look(uint64_t id, uint64_t *word, uint32_t *holder)
     return !is_stale(seen, id) && HELD(LOW(seen)) == (MEMBER_BIT | *holder);
 }
 
-static inline int release(enum table table, uint64_t id)
+static int release_slow(struct lock_shm *l, enum table table, uint64_t id)
 {
     int result = 0;
-    struct lock_shm *l = brood__slot_find(table, id);
-    if (!l) return brood__slot_gone(table, id);
     os_word *low_half = brood__low_half(&l->word);
     void *announced = brood__os_announce(low_half);
     uint64_t seen = atomic_load_explicit(&l->word, memory_order_relaxed);
@@ -221,8 +224,20 @@ static inline int release(enum table table, uint64_t id)
         }
         break;
     }
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
     return result;
+}
+
+static inline int release(enum table table, uint64_t id)
+{
+    struct lock_shm *l = brood__slot_find(table, id);
+    if (!l) return brood__slot_gone(table, id);
+    /* Nobody is asleep: nobody is to be woken, so nothing is announced.  release: as in release_slow. */
+    uint64_t seen = atomic_load_explicit(&l->word, memory_order_relaxed);
+    if (HELD(LOW(seen)) && !(LOW(seen) & OS_WAITERS) && !is_stale(seen, id) &&
+        swap(l, &seen, WORD(TAG(seen), TURN(seen) + 1, 0), memory_order_release))
+        return 0;
+    return release_slow(l, table, id);
 }
 
 int brood__lock_release(enum table table, uint64_t id)

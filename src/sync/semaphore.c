@@ -33,20 +33,20 @@ static bool is_sound(const struct semaphore_shm *s)
 }
 
 /* Written under the latch, which orders it; relaxed, for the look of one who spins is but a hint. */
-static uint32_t free_units(const struct semaphore_shm *s)
+static uint32_t free_units(struct semaphore_shm *s)
 {
-    return atomic_load_explicit(&((struct semaphore_shm *)(uintptr_t)s)->free_units, memory_order_relaxed);
+    return atomic_load_explicit(brood__semaphore_free_units(s), memory_order_relaxed);
 }
 static void set_free(struct semaphore_shm *s, uint32_t units)
 {
-    atomic_store_explicit(&s->free_units, units, memory_order_relaxed);
+    atomic_store_explicit(brood__semaphore_free_units(s), units, memory_order_relaxed);
 }
 
 static void add_up(struct semaphore_shm *s)
 {
     uint32_t held = 0;
     for (uint32_t i = 0; i < ENTRIES; i++) held += ENTRY_UNITS(entries(s)[i]);
-    set_free(s, s->total - held);
+    set_free(s, *brood__semaphore_total(s) - held);
 }
 
 static int enter(struct semaphore_shm *s, uint64_t id, void **announced)
@@ -73,7 +73,7 @@ bool brood__semaphore_scrub(struct slot_shm *slot, uint32_t index)
         s->monitor.flags[MONITOR_ASLEEP] = 1; /* whatever its last holder, who may have died in it, has left there */
         brood__monitor_leave(&s->monitor, announced, INT_MAX, true);
     } else {
-        brood__os_announce(announced);
+        brood__os_announce_again(announced);
     }
     return held;
 }
@@ -92,7 +92,7 @@ int brood_semaphore_new(brood_semaphore *semaphore, unsigned units, const brood_
     }
     struct semaphore_shm *s = (struct semaphore_shm *)(void *)brood__slot_at(TABLE_SEMAPHORE, index);
     for (uint32_t i = 0; i < ENTRIES; i++) entries(s)[i] = 0;
-    s->total = units;
+    *brood__semaphore_total(s) = units;
     set_free(s, units);
     s->bounded = options && options->bounded;
     s->monitor.flags[MONITOR_ASLEEP] = s->monitor.flags[MONITOR_BATON] = 0;
@@ -117,11 +117,18 @@ int brood_semaphore_free(brood_semaphore semaphore)
     return 0;
 }
 
+/* Where a member's entries begin: neighbours in the process table are not in one cache line. */
+static uint32_t place_of(uint32_t member)
+{
+    const uint32_t in_line = 64 / sizeof(uint32_t), lines = ENTRIES / in_line;
+    return (member % lines * in_line + member / lines) % ENTRIES;
+}
+
 /* The entry of a member with fewer than `room` units, from its own place on; or, if `fresh`, an unused one. */
 static uint32_t *find(struct semaphore_shm *s, uint32_t member, bool fresh)
 {
     uint32_t *e = entries(s), *unused = NULL;
-    for (uint32_t n = 0, i = member % ENTRIES; n < ENTRIES; n++, i = (i + 1) % ENTRIES) {
+    for (uint32_t n = 0, i = place_of(member); n < ENTRIES; n++, i = (i + 1) % ENTRIES) {
         uint32_t units = ENTRY_UNITS(e[i]);
         if (units != 0 && ENTRY_MEMBER(e[i]) == member && !(fresh && units == MOST_UNITS)) return &e[i];
         if (units == 0 && !unused) unused = &e[i];
@@ -168,7 +175,7 @@ int brood_semaphore_acquire(brood_semaphore semaphore, int timeout)
         slept = true;
         late = brood__monitor_sleep(&s->monitor, deadline, semaphore.id) < 0;
     }
-    if (slept) brood__os_announce(before);
+    if (slept) brood__os_announce_again(before);
     return result == BROOD_EAGAIN ? brood__not_now(timeout) : result;
 }
 
@@ -182,14 +189,14 @@ int brood_semaphore_release(brood_semaphore semaphore)
     result = enter(s, semaphore.id, &announced);
     if (result < 0) return result;
     uint32_t *entry = find(s, brood__self->member, false);
-    for (uint32_t i = 0; !entry && free_units(s) < s->total && i < ENTRIES; i++)
+    for (uint32_t i = 0; !entry && free_units(s) < *brood__semaphore_total(s) && i < ENTRIES; i++)
         if (ENTRY_UNITS(entries(s)[i])) entry = &entries(s)[i];
     if (entry)
         commit(entry, ENTRY_UNITS(*entry) == 1 ? 0 : *entry - 1); /* (1) the unit is free */
-    else if (s->bounded || s->total == INT32_MAX)
+    else if (s->bounded || *brood__semaphore_total(s) == INT32_MAX)
         result = BROOD_EPERM;
     else
-        commit(&s->total, s->total + 1);
+        commit(brood__semaphore_total(s), *brood__semaphore_total(s) + 1);
     if (result == 0) set_free(s, free_units(s) + 1);
     brood__monitor_leave(&s->monitor, announced, result == 0, free_units(s) > 0);
     return result;
@@ -230,7 +237,7 @@ static bool repair(struct semaphore_shm *s, uint32_t dead)
     void *announced = brood__os_announce(&s->monitor);
     uint32_t seen;
     if (!brood__latch_try(&s->monitor.word, &seen)) {
-        brood__os_announce(announced);
+        brood__os_announce_again(announced);
         return false;
     }
     if (seen & OS_OWNER_DIED) brood__monitor_inherit(&s->monitor);

@@ -13,16 +13,32 @@
 #define BROOD_SYNC_SEMAPHORE_H
 
 #include "arena/arena.h"
+#include "sync/wait.h"
 
 struct semaphore_shm {
     struct slot_shm slot;
-    uint32_t total;
-    uint32_t bounded;            /* never changes */
-    _Atomic uint32_t free_units; /* derived; who spins looks at it without the latch */
-    uint32_t reserved[9];
-    struct latch_shm monitor;
+    uint32_t bounded; /* never changes */
+    uint32_t reserved[11];
+    struct latch_shm monitor; /* and what every call writes, in its line */
 };
 _Static_assert(sizeof(struct semaphore_shm) == 128, "its table");
+
+/* Of the monitor's flags. */
+enum {
+    SEMAPHORE_TOTAL = MONITOR_FLAGS,
+    SEMAPHORE_FREE, /* derived; who spins looks at it without the latch */
+    SEMAPHORE_FLAGS
+};
+_Static_assert(SEMAPHORE_FLAGS <= sizeof(((struct latch_shm *)0)->flags) / sizeof(uint32_t), "they are there");
+
+static inline uint32_t *brood__semaphore_total(struct semaphore_shm *s)
+{
+    return &s->monitor.flags[SEMAPHORE_TOTAL];
+}
+static inline _Atomic uint32_t *brood__semaphore_free_units(struct semaphore_shm *s)
+{
+    return (_Atomic uint32_t *)(void *)&s->monitor.flags[SEMAPHORE_FREE];
+}
 
 bool brood__semaphore_scrub(struct slot_shm *slot, uint32_t index);
 bool brood__semaphore_repair(uint32_t dead); /* false: a latch was held; ask again */

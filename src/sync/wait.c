@@ -93,7 +93,7 @@ void brood__monitor_leave(struct latch_shm *latch, void *announced, int wake, bo
         leave_and_wake(latch, wake, ready);
     else
         brood__latch_release(&latch->word, 0);
-    brood__os_announce(announced);
+    brood__os_announce_again(announced);
 }
 
 int brood__monitor_sleep_both(struct latch_shm *latch, os_word *also, uint32_t its, int64_t deadline,

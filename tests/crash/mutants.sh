@@ -76,6 +76,8 @@ mutant lock-release-unannounced sync/lock.c 's/brood__os_announce\(low_half\)/br
     lock/release-foreign-two-asleep
 mutant lock-acquire-unannounced sync/lock.c \
     '/^static inline int acquire/,/^}/ s/brood__os_announce\(brood__low_half\(&l->word\)\)/NULL/' lock/acquire-woken lock/chain
+mutant lock-quick-release-mute sync/lock.c \
+    '/^static inline int release/,/^}/ s/ && !\(LOW\(seen\) & OS_WAITERS\)//' lock/release-own-two-asleep
 mutant lock-mark-lost sync/lock.c 's/\(low & OS_WAITERS\) \| slept\)/slept)/' lock/acquire-overtaken
 mutant lock-death-unsaid sync/lock.c 's/OS_OWNER_DIED \| \(LOW/(LOW/' lock/acquire
 mutant lock-garbage-unsaid sync/lock.c '/^static bool scrub/,/^}/ s/retire_word\(.*\);/;/' lock/garbage-reused
@@ -83,7 +85,7 @@ mutant lock-turns-uncounted sync/lock.c 's/TURN\(seen\) \+ 1, low/TURN(seen), lo
 mutant lock-stale-keeps-wake sync/lock.c 's/if \(slept && is_stale.*$/;/' stalled/lock-acquire-stale
 
 mutant lock-release-wakes-unannounced sync/lock.c \
-    '/^static inline int release/,/^}/ s/if \(\(low & OS_WAITERS\) &&/brood__os_announce(announced); if ((low \& OS_WAITERS) \&\&/' \
+    '/^static int release_slow/,/^}/ s/if \(\(low & OS_WAITERS\) &&/brood__os_announce(announced); if ((low \& OS_WAITERS) \&\&/' \
     lock/release-foreign-two-asleep
 mutant lock-heir-not-called sync/lock.c '/^static void repair/,/^}/ s/brood__os_futex_wake\(.*\);/;/' \
     lock/two-held lock/release-own-two-asleep
@@ -96,7 +98,7 @@ mutant monitor-heir-asks-nobody sync/wait.c 's/brood__monitor_inherit\(latch\);/
 mutant monitor-no-baton sync/wait.c '/^static void leave_and_wake/,/^}/ s/latch->flags\[MONITOR_BATON\] = 1;//' stalled
 mutant semaphore-heir-believes sync/semaphore.c 's/if \(heir\) add_up\(s\);//' semaphore/release-own-two-asleep
 mutant semaphore-counts-first sync/semaphore.c \
-    '/^static int take/,/^}/ { s/^ *set_free\(s, free_units\(s\) - 1\);//; s/(commit\(entry.*)/s->total--; s->free_units--; \1 s->total++;/ }' \
+    '/^static int take/,/^}/ { s/^ *set_free\(s, free_units\(s\) - 1\);//; s/(commit\(entry.*)/s->monitor.flags[SEMAPHORE_TOTAL]--; s->monitor.flags[SEMAPHORE_FREE]--; \1 s->monitor.flags[SEMAPHORE_TOTAL]++;/ }' \
     semaphore/acquire
 
 mutant monitor-no-relay sync/wait.c 's/if \(ready && wake == 0\) wake = 1;//' stalled/semaphore-woken-dies

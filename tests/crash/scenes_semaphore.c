@@ -76,8 +76,8 @@ static unsigned held(brood_semaphore semaphore, uint32_t member)
 }
 static unsigned total(brood_semaphore semaphore)
 {
-    const struct semaphore_shm *s = look(semaphore);
-    return s ? s->total : 0;
+    struct semaphore_shm *s = look(semaphore);
+    return s ? *brood__semaphore_total(s) : 0;
 }
 
 static void take(brood_semaphore semaphore, unsigned units)

@@ -6,7 +6,7 @@
  * The input is a list of calls: a byte for the function, one for the kind of handle, eight for its value.  Timeouts are 0
  * or 1 ms, so nothing waits.
  */
-#include "arena/slot.h"
+#include "arena/arena.h"
 #include "fuzz.h"
 
 #include <brood.h>

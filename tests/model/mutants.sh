@@ -56,6 +56,8 @@ mutant() {
 mutant lock-unannounced sync/lock.c 's/brood__os_announce\(low_half\)/brood__os_announce(NULL)/' lock/two-one-dies
 mutant lock-sleeper-unannounced sync/lock.c \
     '/^static inline int acquire/,/^}/ s/brood__os_announce\(brood__low_half\(&l->word\)\)/NULL/' lock/three-one-dies
+mutant lock-quick-release-mute sync/lock.c \
+    '/^static inline int release/,/^}/ s/ && !\(LOW\(seen\) & OS_WAITERS\)//' lock/two-one-dies
 mutant event-unannounced sync/event.c '/^static int change/,/^}/ s/brood__os_announce\(brood__low_half\(&e->word\)\)/NULL/' \
     event/set
 
@@ -78,7 +80,7 @@ mutant ring-tail-no-repair queue/ring.c 's/if \(__builtin_expect\(seen & OS_OWNE
     queue/two-producers
 mutant ring-relaxed-head queue/ring.c 's/atomic_store_explicit\(&g->head, at, memory_order_release\);/;/' queue/one-one
 mutant semaphore-counts-first sync/semaphore.c \
-    '/^static int take/,/^}/ { s/^ *set_free\(s, free_units\(s\) - 1\);//; s/(commit\(entry.*)/s->total--; s->free_units--; \1 s->total++;/ }' \
+    '/^static int take/,/^}/ { s/^ *set_free\(s, free_units\(s\) - 1\);//; s/(commit\(entry.*)/s->monitor.flags[SEMAPHORE_TOTAL]--; s->monitor.flags[SEMAPHORE_FREE]--; \1 s->monitor.flags[SEMAPHORE_TOTAL]++;/ }' \
     semaphore/two-one-dies
 
 # --- looks before a sleep

@@ -96,27 +96,28 @@ static void supervisor(void)
 /* All that there are can be had: nobody who lives holds any in these scenes' ends. */
 static void all_free(void)
 {
-    const struct semaphore_shm *s = at();
+    struct semaphore_shm *s = at();
     const uint32_t *entry = brood__at(s->slot.body);
     uint32_t held = 0;
-    for (int i = 0; i < 64; i++) held += entry[i] & 0xffff;
+    for (size_t i = 0; i < PAGE_SIZE / sizeof *entry; i++) held += entry[i] & 0xffff;
     model_check(held == 0);
-    model_check((s->monitor.word & OS_OWNER_DIED) || s->free_units == s->total);
+    model_check((s->monitor.word & OS_OWNER_DIED) || *brood__semaphore_free_units(s) == *brood__semaphore_total(s));
 }
 /* Who takes for ever may wait for ever, if there is no unit left. */
 static bool none_free(int p)
 {
     (void)p;
-    const struct semaphore_shm *s = at();
-    return !(s->monitor.word & OS_OWNER_DIED) && s->free_units == 0;
+    struct semaphore_shm *s = at();
+    return !(s->monitor.word & OS_OWNER_DIED) && *brood__semaphore_free_units(s) == 0;
 }
 static void adds_up(void)
 {
-    const struct semaphore_shm *s = at();
+    struct semaphore_shm *s = at();
     const uint32_t *entry = brood__at(s->slot.body);
     uint32_t held = 0;
-    for (int i = 0; i < 64; i++) held += entry[i] & 0xffff;
-    model_check((s->monitor.word & OS_OWNER_DIED) || held + s->free_units == s->total);
+    for (size_t i = 0; i < PAGE_SIZE / sizeof *entry; i++) held += entry[i] & 0xffff;
+    model_check((s->monitor.word & OS_OWNER_DIED) ||
+                held + *brood__semaphore_free_units(s) == *brood__semaphore_total(s));
 }
 
 const struct scene model_semaphore_scenes[] = {

@@ -107,7 +107,7 @@ START_TEST(names_at_most_so_many_holders)
     struct semaphore_shm *shm = brood__slot_find(TABLE_SEMAPHORE, s.id);
     uint32_t *entries = brood__at(shm->slot.body);
     for (uint32_t i = 0; i < ENTRIES; i++) entries[i] = (2000 + i) << 16 | 1;
-    shm->free_units -= ENTRIES;
+    *brood__semaphore_free_units(shm) -= ENTRIES;
     ck_assert_int_eq(brood_semaphore_acquire(s, 0), BROOD_EARENA);
     ck_assert_int_eq(brood_semaphore_acquire(s, BROOD_FOREVER), BROOD_EARENA);
     ck_assert_int_eq(brood_semaphore_value(s), 2000 - ENTRIES);

@@ -73,7 +73,9 @@ struct self {
     uint32_t member;  /* index of this process in the process table; 0 for the supervisor */
     uint32_t word_id; /* how this process stands in words: see MEMBER_WORD */
     uint64_t id;      /* its handle */
-    int memory;       /* descriptors of this process */
+    uint64_t life; /* never 0: another one whenever this process, or one it is a copy of, becomes a member; handles of
+                         two families may be the same */
+    int memory;    /* descriptors of this process */
     int listener;
     int lifeline_hold;  /* the first member's alone */
     int lifeline_watch; /* to be inherited by children */

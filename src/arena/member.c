@@ -41,6 +41,8 @@ static void describe_self(struct member_shm *m)
     m->started = self.started;
 }
 
+static uint64_t lives; /* a copy made by fork goes on from it */
+
 bool brood__member_attach(uint32_t index, uint32_t generation)
 {
     struct member_shm *m = brood__member_at(index);
@@ -51,6 +53,7 @@ bool brood__member_attach(uint32_t index, uint32_t generation)
     brood__self->word_id = MEMBER_BIT | index;
     brood__self->supervisor = false;
     brood__self->id = HANDLE(TABLE_MEMBER, index, SLOT_GENERATION(word));
+    brood__self->life = ++lives;
     uint64_t live = SLOT_WORD(SLOT_GENERATION(word), SLOT_LIVE, SLOT_OWNER(word));
     return atomic_compare_exchange_strong_explicit(&m->slot.word, &word, live, memory_order_acq_rel,
                                                    memory_order_relaxed);

@@ -172,14 +172,25 @@ int brood_pool_dispatch(brood_pool pool, int timeout)
     return n;
 }
 
-void brood__dispatch_forget(uint64_t pool_id)
+/* Those of this pool, or of all: 0. */
+static void forget(uint64_t pool_id)
 {
     lock();
     for (struct callback **place = &first; *place;) {
-        if (pool_of(*place) == pool_id)
+        if (pool_id == 0 || pool_of(*place) == pool_id)
             free(take(place));
         else
             place = &(*place)->next;
     }
     own_unlock(&own);
+}
+
+void brood__dispatch_forget(uint64_t pool_id)
+{
+    forget(pool_id);
+}
+
+void brood__dispatch_leave(void)
+{
+    forget(0);
 }

@@ -13,5 +13,7 @@ struct callback *brood__dispatch_prepare(void);
 void brood__dispatch_map(struct callback *callback, const brood_map *map, const brood_map_options *options);
 /* The pool goes: its callbacks too. */
 void brood__dispatch_forget(uint64_t pool_id);
+/* In brood_fini: of all pools. */
+void brood__dispatch_leave(void);
 
 #endif

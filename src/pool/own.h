@@ -11,16 +11,16 @@
 #include <pthread.h>
 
 struct own {
-    _Atomic uint64_t owner; /* brood__self->id of who uses it; with OWN_CHANGING: is about to */
+    _Atomic uint64_t owner; /* brood__self->life of who uses it; with OWN_CHANGING: is about to */
     bool fresh;
     pthread_mutex_t mutex;
 };
-#define OWN_CHANGING ((uint64_t)1 << 63) /* no handle of a member has this bit */
+#define OWN_CHANGING ((uint64_t)1 << 63) /* no life has this bit */
 
 /* Lock it.  true: for the first time in this process, so what it guards is to be made empty, not freed. */
 static inline bool own_lock(struct own *own)
 {
-    uint64_t me = brood__self->id, seen = atomic_load(&own->owner);
+    uint64_t me = brood__self->life, seen = atomic_load(&own->owner);
     for (unsigned n = 0; seen != me;) {
         if (seen == (me | OWN_CHANGING)) { /* another thread of ours */
             brood__relax(n++);

@@ -13,7 +13,7 @@
 #include "pool/pool.h"
 
 struct series {
-    uint64_t pool, member; /* whose it is: a forked child has its parent's */
+    uint64_t pool, life; /* whose it is: a forked child has its parent's */
     uint64_t next, end;
 };
 extern _Thread_local struct series brood__series;
@@ -23,9 +23,9 @@ extern unsigned brood__series_block; /* 1 in tests that compare states */
 static inline uint64_t next_seed(struct pool_shm *pool, uint64_t pool_id)
 {
     struct series *s = &brood__series;
-    if (__builtin_expect(s->next == s->end || s->pool != pool_id || s->member != brood__self->id, 0)) {
+    if (__builtin_expect(s->next == s->end || s->pool != pool_id || s->life != brood__self->life, 0)) {
         uint64_t first = atomic_fetch_add(&pool->series, brood__series_block);
-        *s = (struct series){pool_id, brood__self->id, first, first + brood__series_block};
+        *s = (struct series){pool_id, brood__self->life, first, first + brood__series_block};
     }
     uint64_t seed = seed_of_series(pool->seed, s->next++);
     return seed ? seed : 1;

@@ -243,3 +243,16 @@ int brood_stream_free(brood_stream stream)
     free(s);
     return 0;
 }
+
+void brood__stream_leave(void)
+{
+    lock();
+    for (uint32_t i = 0; i < places; i++) {
+        if (table[i]) brood__flow_end(table[i]);
+        free(table[i]);
+    }
+    free(table);
+    table = NULL;
+    places = 0;
+    own_unlock(&own);
+}

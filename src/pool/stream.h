@@ -64,6 +64,9 @@ struct stream {
     _Atomic uint32_t asked; /* see brood__bell_arm_for */
 };
 
+/* In brood_fini: there are none any more. */
+void brood__stream_leave(void);
+
 /* Ask the input and submit, as far as the window allows. */
 void brood__flow_feed(struct stream *s);
 /* The next answer, as brood_stream_next_exactly; bytes: the place for a brood_bytes, or NULL. */

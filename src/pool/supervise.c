@@ -17,7 +17,9 @@
 #include "call/buffer.h"
 #include "call/error.h"
 #include "call/log.h"
+#include "pool/dispatch.h"
 #include "pool/nest.h"
+#include "pool/stream.h"
 #include "pool/tail.h"
 #include "pool/threads.h"
 #include "sync/bell.h"
@@ -588,6 +590,14 @@ static void readable(int fd, uint64_t argument)
     }
 }
 
+/* What this process has beside the arena, of any pool. */
+static void leave(void)
+{
+    brood__stream_leave();
+    brood__dispatch_leave();
+    brood__threads_leave();
+}
+
 const struct area brood__pool_area = {
     .repair = repair,
     .ring_all = ring_all,
@@ -597,5 +607,5 @@ const struct area brood__pool_area = {
     .readable = readable,
     .work = brood__worker_run,
     .manage = manage,
-    .leave = brood__threads_leave,
+    .leave = leave,
 };

@@ -214,7 +214,7 @@ static void *live(void *of)
         leave(hand);
         return NULL;
     }
-    brood__post = (struct post){.member = brood__self->id,
+    brood__post = (struct post){.life = brood__self->life,
                                 .pool_id = crew->pool_id,
                                 .pool = crew->pool,
                                 .seat = brood__pool_seat(crew->pool, hand->number),

@@ -23,7 +23,7 @@
 
 /* Where this thread works; zeroes in one that is no worker. */
 struct post {
-    uint64_t member; /* handle of its process: a copy of that, made by fork, is none */
+    uint64_t life; /* of its process: a copy of that, made by fork, is none */
     uint64_t pool_id;
     struct pool_shm *pool;
     struct seat_shm *seat;
@@ -34,7 +34,7 @@ extern _Thread_local struct post brood__post;
 /* NULL: this thread is no worker that is one; a process that is one may ask too. */
 static inline const struct post *brood__post_here(void)
 {
-    return __builtin_expect(brood__post.pool != NULL, 0) && brood__post.member == brood__self->id ? &brood__post : NULL;
+    return __builtin_expect(brood__post.pool != NULL, 0) && brood__post.life == brood__self->life ? &brood__post : NULL;
 }
 
 static inline bool brood__pool_threaded(const struct pool_shm *pool)

@@ -12,12 +12,12 @@
 
 static bool is_ours(const struct brood_waitset *set)
 {
-    return brood__is_member() && brood__self->id == set->owner;
+    return brood__is_member() && brood__self->life == set->owner;
 }
 
 int brood__set_open(struct brood_waitset *set)
 {
-    *set = (struct brood_waitset){.owner = brood__self->id, .poller = -1};
+    *set = (struct brood_waitset){.owner = brood__self->life, .poller = -1};
     return brood__os_poller_new(&set->poller);
 }
 

@@ -21,7 +21,7 @@ struct entry {
 };
 
 struct brood_waitset {
-    uint64_t owner; /* handle of the member whose it is */
+    uint64_t owner; /* brood__self->life of whose it is */
     int poller;
     struct entry *entries;
 };

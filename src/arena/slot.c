@@ -143,8 +143,13 @@ bool brood__slot_retire(enum table table, uint64_t id)
     struct slot_shm *slot = brood__slot_find(table, id);
     if (!slot) return false;
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
-    if (SLOT_GENERATION(word) != HANDLE_GENERATION(id) || SLOT_STATE(word) != SLOT_LIVE) return false;
-    return swap(slot, word, SLOT_WORD(SLOT_GENERATION(word), SLOT_FREEING, brood__self->member));
+    uint64_t mine = SLOT_WORD(HANDLE_GENERATION(id), SLOT_FREEING, brood__self->member);
+    /* It may get another owner meanwhile, which makes it no less live. */
+    while (SLOT_GENERATION(word) == HANDLE_GENERATION(id) && SLOT_STATE(word) == SLOT_LIVE)
+        if (atomic_compare_exchange_strong_explicit(&slot->word, &word, mine, memory_order_acq_rel,
+                                                    memory_order_relaxed))
+            return true;
+    return false;
 }
 
 void brood__slot_release(enum table table, uint32_t index)

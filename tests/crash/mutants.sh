@@ -66,6 +66,8 @@ mutant pages-half-allocated arena/pages.c 's/if \(owner->body != s->heap .*\) \{
 mutant slot-keeps-body arena/slot.c 's/if \(slot->body && brood__pages_free.*$/;/' buffer/free buffer/new
 
 mutant slot-claims-forgotten process/repair.c 's/\(state != SLOT_INIT && state/(state/' slot/claim
+mutant slot-retires-at-first-only arena/slot.c 's/while \(SLOT_GENERATION\(word\) == HANDLE_GENERATION\(id\)/if (SLOT_GENERATION(word) == HANDLE_GENERATION(id)/' \
+    collection/free-held
 mutant member-starts-forgotten process/repair.c 's/SLOT_STATE\(word\) == SLOT_INIT \|\| //' member/claim
 mutant member-attaches-late arena/member.c 's/if \(SLOT_STATE\(word\) != SLOT_INIT \|\| .*return false;//' member/attach
 mutant two-latches-unlisted os/linux/robust.c '/^void brood__os_robust_link/,/^}/ s/\*next_of\(head\) = node;//' \

@@ -370,9 +370,26 @@ static void free_under(const struct cut *cut)
     nothing_is_lost();
 }
 
+/* Held for the family while it is being freed: free is not refused for that, and it is gone then. */
+static void free_held(const struct cut *cut)
+{
+    brood_proxy p = fresh(true, 5);
+    struct victim v;
+    victim_start(&v, NULL, end, p.object);
+    victim_step(&v, cut->k[0]);
+    int held = brood_proxy_hold(p);
+    expect(held == 0 || is_gone(held));
+    expect_is(victim_finish(&v), 0);
+    expect(is_gone(brood_proxy_free(p)));
+    victim_kill(&v);
+    bury(v.proc.member);
+    nothing_is_lost();
+}
+
 const struct scene collection_scenes[] = {
     {"collection/new", new_one, 0, 4},
     {"collection/free", free_one, 0, 2},
+    {"collection/free-held", free_held, 0, 0},
     {"collection/free-under", free_under, 0, 4},
     {"dict/set-new", dict_set_new, 0, 2},
     {"dict/set-new-short", dict_set_new_short, 0, 0},

@@ -21,7 +21,7 @@
  * which can itself be cut and repeated.  A body that was being filled belongs to a slot of the dead one's (as of a queue
  * that grows, queue/grow.c).  Nobody sleeps here, so nobody is owed a wake-up: who waits for a latch naps.
  * Whoever has the latch looks whether the slot is live before it believes anything; who takes a dead slot apart tries the
- * latch first, and comes back later if somebody is inside.
+ * latch first, and if somebody is inside leaves it to that one, who looks again when it leaves.
  */
 #ifndef BROOD_MANAGER_COLLECTION_H
 #define BROOD_MANAGER_COLLECTION_H

@@ -100,6 +100,22 @@ static int run_method(struct use *u)
 
 /* ---------------------------------------------------------------------------------------------------------- the latch */
 
+/*
+ * Take a freed one apart, if nobody is inside.  Whoever is inside comes by here when it leaves; the fence orders that one's
+ * release before its look at the slot, and who frees: what it stored in the slot before its look at the latch.
+ */
+static void give_back(struct collection_shm *c, uint64_t id)
+{
+    bool garbage = true, held = false;
+    while (garbage && !held) {
+        brood__slot_collect_one(TABLE_COLLECTION, id);
+        atomic_thread_fence(memory_order_seq_cst);
+        uint64_t word = atomic_load_explicit(&c->slot.word, memory_order_relaxed);
+        garbage = SLOT_GENERATION(word) == HANDLE_GENERATION(id) && SLOT_STATE(word) == SLOT_GARBAGE;
+        held = atomic_load_explicit(&c->latch.word, memory_order_relaxed) & OS_TID_MASK;
+    }
+}
+
 /* Inside, and what counts is in order; or a code. */
 static int enter(struct collection_shm *c, uint64_t id, void **announced)
 {
@@ -115,7 +131,9 @@ static int enter(struct collection_shm *c, uint64_t id, void **announced)
     } else if (seen & OS_OWNER_DIED) {
         brood__collection_derive(c);
     }
-    if (error < 0) brood__os_announce(*announced);
+    if (error == 0) return 0;
+    brood__os_announce(*announced);
+    if (error != BROOD_EDEADLK) give_back(c, id); /* who was inside before may have left it for us */
     return error;
 }
 
@@ -123,7 +141,8 @@ static void leave(struct collection_shm *c, uint64_t id, void *announced)
 {
     brood__latch_release(&c->latch.word, 0);
     brood__os_announce_again(announced);
-    if (!brood__slot_is(&c->slot, id)) brood__slot_collect_one(TABLE_COLLECTION, id); /* it was freed meanwhile */
+    atomic_thread_fence(memory_order_seq_cst);           /* see give_back */
+    if (!brood__slot_is(&c->slot, id)) give_back(c, id); /* it was freed meanwhile */
 }
 
 int brood__collection_call(uint64_t object, const char *method, const brood_variant *args, size_t argc,
@@ -202,5 +221,6 @@ int brood__collection_free(uint64_t object)
 {
     if (!brood__slot_retire(TABLE_COLLECTION, object)) return brood__slot_gone(TABLE_COLLECTION, object);
     brood__slot_leave(TABLE_COLLECTION, HANDLE_INDEX(object));
+    give_back(at(HANDLE_INDEX(object)), object);
     return 0;
 }

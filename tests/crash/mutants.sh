@@ -145,6 +145,10 @@ mutant collection-sorts-in-place manager/collection_list.c \
     collection/sort
 mutant collection-sees-nobody manager/collection.c \
     '/^bool brood__collection_scrub/,/^}/ { s/if \(nobody\) .*;//; s/bool nobody = .*;/bool nobody = true;/ }' collection/free-under
+mutant collection-late-caller-leaves-it manager/collection_call.c 's/^( *)if \(error != BROOD_EDEADLK\) give_back.*/\1;/' \
+    collection/free-awaited
+mutant collection-looks-once manager/collection_call.c 's/^( *)give_back\(at\(HANDLE_INDEX\(object\)\), object\);/\1;/' \
+    collection/free-used
 mutant collection-grows-in-two manager/collection.c \
     's/^( *)error = brood__pages_move\(/\1brood__pages_free(TABLE_COLLECTION, (uint32_t)(place \/ sizeof *c));\n&/' dict/grow
 

@@ -386,11 +386,89 @@ static void free_held(const struct cut *cut)
     nothing_is_lost();
 }
 
+/* Its pages are given back by whoever is inside last, or is on the way in: nobody needs to claim anything for that. */
+static void is_given_back(brood_proxy p)
+{
+    expect_is(SLOT_STATE(atomic_load(&at(p)->slot.word)), SLOT_FREE);
+    expect_is(at(p)->slot.body, 0);
+}
+
+/* Freed by one while another uses it: both go on from wherever they are, the user first, or (order 1) who frees. */
+static void free_used(const struct cut *cut)
+{
+    brood_proxy p = fresh(true, 5);
+    struct victim user, ender;
+    victim_start(&user, NULL, look, p.object);
+    victim_start(&ender, NULL, end, p.object);
+    victim_step(&user, cut->k[0]);
+    victim_step(&ender, cut->k[1]);
+    bool ender_first = cut->order & 1 || victim_has(&ender, &at(p)->latch);
+    if (ender_first) expect_is(victim_finish(&ender), 0);
+    int result = victim_finish(&user);
+    expect(result == 0 || is_gone(result));
+    if (!ender_first) expect_is(victim_finish(&ender), 0);
+    is_given_back(p);
+    victim_kill(&user);
+    victim_kill(&ender);
+    bury(user.proc.member);
+    bury(ender.proc.member);
+    nothing_is_lost();
+}
+
+static brood_proxy entered;
+static bool is_entered(unsigned unused)
+{
+    (void)unused;
+    return (atomic_load(&at(entered)->latch.word) & OS_TID_MASK) != 0;
+}
+
+/* After how many instructions of a look somebody is about to take the latch: found the object, and is not inside. */
+static unsigned steps_to_the_door(void)
+{
+    static unsigned steps;
+    if (steps) return steps;
+    struct victim v;
+    entered = fresh(true, 5);
+    victim_start(&v, NULL, look, entered.object);
+    victim_until(&v, is_entered, 0);
+    steps = v.steps - 1;
+    victim_finish(&v);
+    victim_kill(&v);
+    bury(v.proc.member);
+    expect_is(brood_proxy_free(entered), 0);
+    return steps;
+}
+
+/* One uses it, one is about to, who finds that all is gone; the first is killed, or (1) goes on. */
+static void free_awaited(const struct cut *cut)
+{
+    brood_proxy p = fresh(true, 5);
+    struct victim user, next;
+    victim_start(&user, NULL, look, p.object);
+    victim_start(&next, NULL, look, p.object);
+    unsigned door = steps_to_the_door();
+    victim_step(&next, cut->k[1] == WHOLE_CALL ? WHOLE_CALL : door); /* all of it, when the path is recorded */
+    bool was_there = next.ended;
+    victim_step(&user, cut->k[0]);
+    expect_is(brood_proxy_free(p), 0);
+    if (cut->order & 1) victim_finish(&user);
+    victim_kill(&user);
+    int result = victim_finish(&next);
+    expect(was_there ? result == 0 : is_gone(result));
+    is_given_back(p);
+    victim_kill(&next);
+    bury(user.proc.member);
+    bury(next.proc.member);
+    nothing_is_lost();
+}
+
 const struct scene collection_scenes[] = {
     {"collection/new", new_one, 0, 4},
     {"collection/free", free_one, 0, 2},
     {"collection/free-held", free_held, 0, 0},
     {"collection/free-under", free_under, 0, 4},
+    {"collection/free-used", free_used, SCENE_PAIR, 2},
+    {"collection/free-awaited", free_awaited, 0, 2},
     {"dict/set-new", dict_set_new, 0, 2},
     {"dict/set-new-short", dict_set_new_short, 0, 0},
     {"dict/set-first", dict_set_first, 0, 0},

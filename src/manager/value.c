@@ -34,6 +34,8 @@ int brood__value_order(struct slice a, struct slice b)
     if (first != second) return first - second;
     if (first == 0) {
         long double m = number_of(&x), n = number_of(&y);
+        bool last = m != m, other_last = n != n; /* NaN is behind all numbers */
+        if (last != other_last) return last - other_last;
         if (m < n || m > n) return m < n ? -1 : 1;
     }
     if (first == 1)

@@ -30,7 +30,7 @@ int brood__value_walk(const unsigned char **at, const unsigned char *end, handle
 
 /* The order of encodings: bytewise, then the shorter first.  (Of two values none is the other's beginning.) */
 int brood__slice_compare(struct slice a, struct slice b);
-/* As lists are sorted: numbers by their value, then texts by their letters, then the rest by their encoding. */
+/* As lists are sorted: numbers by their value, then NaN, then texts by their letters, then the rest by their encoding. */
 int brood__value_order(struct slice a, struct slice b);
 
 struct item_writer;

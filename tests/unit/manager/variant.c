@@ -366,6 +366,52 @@ START_TEST(grows_and_shrinks)
 }
 END_TEST
 
+/* As lists are sorted: one order of all, also of what is no number. */
+START_TEST(an_order_of_all)
+{
+    brood_variant all[] = {brood_v(-INFINITY),
+                           brood_v(-1e300),
+                           brood_v(INT64_MIN),
+                           brood_v(-7.5),
+                           brood_v(-1),
+                           brood_v(-0.1),
+                           brood_v(0),
+                           brood_v(0.0),
+                           brood_v(1e-9),
+                           brood_v(1),
+                           brood_v(1.0),
+                           brood_v(2.5),
+                           brood_v(1000),
+                           brood_v(1e4),
+                           brood_v(UINT64_MAX),
+                           brood_v(1e300),
+                           brood_v(INFINITY),
+                           brood_v(NAN),
+                           brood_v("a"),
+                           brood_v("b"),
+                           brood_variant_bytes("a", 1),
+                           brood_variant_list(1),
+                           brood_variant_nil()};
+    enum { ALL = sizeof all / sizeof *all };
+    struct slice slices[ALL];
+    void *encoded[ALL];
+    for (int i = 0; i < ALL; i++) {
+        size_t size;
+        ck_assert_int_eq(brood_variant_encode(&all[i], &encoded[i], &size), 0);
+        slices[i] = (struct slice){encoded[i], size};
+    }
+    for (int i = 0; i < ALL; i++)
+        for (int k = 0; k < ALL; k++) {
+            int order = brood__value_order(slices[i], slices[k]);
+            ck_assert_msg((order > 0) - (order < 0) == (i > k) - (i < k), "%d, %d: %d", i, k, order);
+        }
+    for (int i = 0; i < ALL; i++) {
+        brood_variant_free(&all[i]);
+        free(encoded[i]);
+    }
+}
+END_TEST
+
 static Suite *variant_suite(void)
 {
     Suite *suite = suite_create("variant");
@@ -377,6 +423,7 @@ static Suite *variant_suite(void)
     tcase_add_test(values, numbers_have_ranges);
     tcase_add_test(values, what_cannot_be_is_told_once);
     tcase_add_test(values, grows_and_shrinks);
+    tcase_add_test(values, an_order_of_all);
     return suite;
 }
 

@@ -150,7 +150,7 @@ int brood_manager_get_stats(brood_manager manager, brood_manager_stats *stats)
 int brood_proxy_new(brood_proxy *proxy, brood_manager manager, const char *type, brood_variant args)
 {
     brood_variant all = brood_variant_list(type ? type : ""), result;
-    int error = args.kind == BROOD_VARIANT_LIST || args.kind == BROOD_VARIANT_NIL ? 0 : brood_variant_error(&args);
+    int error = brood_variant_error(&all) < 0 ? brood_variant_error(&all) : brood_variant_error(&args);
     if (error == 0 && args.kind != BROOD_VARIANT_LIST && args.kind != BROOD_VARIANT_NIL) error = BROOD_EINVAL;
     while (error == 0 && brood_variant_size(&args)) {
         brood_variant item;

@@ -145,24 +145,36 @@ static void leave(struct collection_shm *c, uint64_t id, void *announced)
     if (!brood__slot_is(&c->slot, id)) give_back(c, id); /* it was freed meanwhile */
 }
 
+/* One turn of a call: a failed one has left no result. */
+static int turn(struct use *u, uint64_t id, brood_variant *result)
+{
+    void *announced;
+    int error = enter(u->c, id, &announced);
+    if (error < 0) return error;
+    u->result = result;
+    u->out.size = 0;
+    u->out.error = 0;
+    error = run_method(u);
+    leave(u->c, id, announced);
+    if (error == 0) error = brood__use_finish(u);
+    if (error < 0 && result) brood_variant_free(result);
+    return error;
+}
+
 int brood__collection_call(uint64_t object, const char *method, const brood_variant *args, size_t argc,
                            brood_variant *result)
 {
     unsigned char near_args[BYTES_NEAR], near_result[BYTES_NEAR];
     struct item_writer w = {.bytes = near_args, .capacity = BYTES_NEAR, .most = BROOD_VARIANT_MOST, .borrowed = true};
-    struct use u = {.c = brood__slot_find(TABLE_COLLECTION, object), .method = method, .result = result};
+    struct use u = {.c = brood__slot_find(TABLE_COLLECTION, object), .method = method};
     u.out = (struct item_writer){
         .bytes = near_result, .capacity = BYTES_NEAR, .most = BROOD_VARIANT_MOST, .borrowed = true};
     if (!u.c) return brood__slot_gone(TABLE_COLLECTION, object);
-    void *announced;
     int error = write_args(&u, &w, args, argc);
     if (error == 0 && u.argc && brood__is_dict(u.c)) u.hash = brood__collection_hash(u.c, u.args[0]);
-    if (error == 0) error = enter(u.c, object, &announced);
-    if (error == 0) {
-        error = run_method(&u);
-        leave(u.c, object, announced);
-        if (error == 0) error = brood__use_finish(&u);
-    }
+    if (error == 0) error = turn(&u, object, result);
+    /* Before it is refused: what the dead had, which can't be had under the latch. */
+    while (error == BROOD_EARENA && brood__slot_collect()) error = turn(&u, object, result);
     brood__item_done(&w);
     brood__item_done(&u.out);
     return error;

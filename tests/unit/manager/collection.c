@@ -391,6 +391,43 @@ START_TEST(what_the_dead_had_goes)
 }
 END_TEST
 
+static BROOD_TASK(fills_the_arena, int, brood_proxy, list)
+{
+    static char text[20000];
+    brood_proxy mine;
+    int code = 0;
+    memset(text, 'x', sizeof text - 1);
+    while (code == 0) {
+        MUST(brood_manager_list(brood_family(), &mine) == 0);
+        code = brood_list_append(mine, brood_v(text));
+    }
+    MUST(code == BROOD_EARENA);
+    MUST(brood_list_append(list, brood_v(text)) == BROOD_EARENA);
+    return 0;
+}
+
+/* What grows finds the memory that the dead had, also where nobody has claimed it yet. */
+START_TEST(the_deads_memory)
+{
+    static char text[20000];
+    brood_proxy list;
+    brood_process process;
+    brood_test_ok(brood_fini());
+    ck_assert_int_eq(brood_configure(&(brood_family_options){.arena_limit = 3u << 20}), 0);
+    brood_test_ok(brood_init(NULL, NULL));
+    memset(text, 'x', sizeof text - 1);
+    brood_test_ok(brood_manager_list(brood_family(), &list));
+    members_start(&process, members_methods[_i], fills_the_arena, &list);
+    int code;
+    brood_test_ok(brood_process_join(process, PATIENCE, &code));
+    ck_assert_int_eq(code, 0);
+    members_repaired(HANDLE_INDEX(process.id));
+    brood_test_ok(brood_list_append(list, brood_v(text)));
+    ck_assert_int_eq(brood_list_size(list), 1);
+    ck_assert_int_eq(brood__pages_check(), 0);
+}
+END_TEST
+
 START_TEST(handles_that_nobody_made)
 {
     brood_proxy d;
@@ -499,6 +536,7 @@ static Suite *collection_suite(void)
     TCase *together = brood_test_case(suite, "together");
     tcase_add_loop_test(together, members_share_it, 0, MEMBERS_METHODS);
     tcase_add_loop_test(together, what_the_dead_had_goes, 0, MEMBERS_METHODS);
+    tcase_add_loop_test(together, the_deads_memory, 0, MEMBERS_METHODS);
     tcase_add_test(together, handles_that_nobody_made);
     tcase_add_test(together, inside_a_call);
     tcase_add_test(together, threads_share_it);

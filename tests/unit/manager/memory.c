@@ -6,6 +6,7 @@
 #include "arena/arena.h"
 #include "brood_test.h"
 
+#include <brood/buffer.h>
 #include <brood/manager.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,6 +124,27 @@ START_TEST(each_fails_in_turn)
 }
 END_TEST
 
+/* Of the result there is nothing if what goes with it fails: of setdefault the arena is full. */
+START_TEST(a_result_of_nothing)
+{
+    brood_proxy p;
+    brood_buffer buffer;
+    brood_variant out;
+    static char text[20000];
+    brood_test_ok(brood_fini());
+    ck_assert_int_eq(brood_configure(&(brood_family_options){.arena_limit = 3u << 20}), 0);
+    brood_test_ok(brood_init(NULL, NULL));
+    memset(text, 'x', sizeof text - 1);
+    brood_test_ok(brood_manager_dict(brood_family(), &p));
+    brood_test_ok(brood_dict_set(p, brood_v(1), brood_v(2)));
+    while (brood_buffer_new(&buffer, 1, NULL) == 0) {}
+    int code = brood_proxy_call(p, "setdefault", brood_variant_list("new", text), &out, 0);
+    ck_assert_int_eq(code, BROOD_EARENA);
+    ck_assert_int_eq(out.kind, BROOD_VARIANT_NIL);
+    ck_assert_int_eq(brood_dict_has(p, brood_v("new")), 0);
+}
+END_TEST
+
 /* Making one, of the family's and of a server's. */
 START_TEST(making_fails_too)
 {
@@ -159,6 +181,7 @@ static Suite *memory_suite(void)
     Suite *suite = suite_create("memory");
     TCase *all = brood_test_case(suite, "all");
     tcase_add_loop_test(all, each_fails_in_turn, 0, (int)(sizeof steps / sizeof *steps));
+    tcase_add_test(all, a_result_of_nothing);
     tcase_add_loop_test(all, making_fails_too, 0, 10);
     return suite;
 }

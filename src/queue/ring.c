@@ -539,6 +539,9 @@ int brood__ring_put(struct queue_shm *q, uint64_t id, const struct source *sourc
     /* polled is set under both latches, so a commit after that sees it here; one before is seen by who set it. */
     if (result > 0 && (polled || *(volatile uint32_t *)&q->polled)) brood__bell_ring(id);
     brood__os_announce_again(announced);
+    /* Before it is refused memory to grow: what the dead had, which can't be had under the latches. */
+    if (__builtin_expect(result == BROOD_EARENA, 0) && brood__slot_collect())
+        return brood__ring_put(q, id, source, timeout);
     return result == BROOD_EAGAIN ? brood__not_now(timeout) : result;
 }
 

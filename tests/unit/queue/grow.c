@@ -158,6 +158,36 @@ START_TEST(the_arena_is_the_limit)
 END_TEST
 
 /* A buffer that waits in a queue while it grows is its receiver's, and nobody's twice. */
+static BROOD_TASK(fills_the_arena, int, brood_queue, queue)
+{
+    brood_queue mine;
+    static char bytes[600];
+    while (brood_queue_new(&mine, &(brood_queue_options){.capacity = SMALL}) == 0) {}
+    while (brood_queue_put(queue, bytes, sizeof bytes, 0) == 0) {}
+    return brood_queue_put(queue, bytes, sizeof bytes, 0) == BROOD_EARENA ? 0 : 1;
+}
+
+/* What grows finds the memory that the dead had, also where nobody has claimed it yet. */
+START_TEST(the_deads_memory)
+{
+    static char bytes[600];
+    brood_process process;
+    brood_test_ok(brood_fini());
+    ck_assert_int_eq(brood_configure(&(brood_family_options){.arena_limit = 2 << 20}), 0);
+    brood_test_ok(brood_init(NULL, NULL));
+    brood_queue q = growing(BROOD_UNBOUNDED, 0);
+    members_start(&process, members_methods[_i], fills_the_arena, &q);
+    int code;
+    brood_test_ok(brood_process_join(process, PATIENCE, &code));
+    ck_assert_int_eq(code, 0);
+    members_repaired(HANDLE_INDEX(process.id));
+    int64_t before = brood_queue_size(q);
+    for (int i = 0; i < 100; i++) brood_test_ok(brood_queue_put(q, bytes, sizeof bytes, 0));
+    ck_assert_int_eq(brood_queue_size(q), before + 100);
+    ck_assert_int_eq(brood__pages_check(), 0);
+}
+END_TEST
+
 START_TEST(buffers_stay_in_their_messages)
 {
     size_t before = in_use();
@@ -258,6 +288,7 @@ static Suite *grow_suite(void)
     tcase_add_test(limit, the_arena_is_the_limit);
     TCase *others = brood_test_case(suite, "others");
     tcase_add_loop_test(others, many_to_many, 0, MEMBERS_METHODS);
+    tcase_add_loop_test(others, the_deads_memory, 0, MEMBERS_METHODS);
     tcase_add_loop_test(others, killed_producers_leave_a_beginning, 0, MEMBERS_METHODS);
     return suite;
 }

@@ -20,7 +20,10 @@
 struct crew_shm {
     _Atomic uint32_t go;
     _Atomic uint32_t ready;
+    _Atomic uint32_t prepared;
+    _Atomic uint32_t begun;
     _Atomic uint64_t total;
+    double start; /* of crews that prepare; written before begun */
     double end[CREW_MAX];
 };
 
@@ -32,6 +35,9 @@ typedef struct crew_member {
     uint64_t n;
     unsigned index, count;
 } crew_member;
+
+/* In a member: itself. */
+static const crew_member *self;
 
 void *crew_memory(unsigned long size)
 {
@@ -60,14 +66,31 @@ static void pin(unsigned index, unsigned count)
     sched_setaffinity(0, sizeof one, &one);
 }
 
+void crew_begin(void)
+{
+    struct crew_shm *shm = self->shm;
+    if (atomic_fetch_add(&shm->prepared, 1) + 1 == self->count) {
+        shm->start = bench_now();
+        atomic_store(&shm->begun, 1);
+        syscall(SYS_futex, &shm->begun, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    }
+    while (!atomic_load(&shm->begun)) syscall(SYS_futex, &shm->begun, FUTEX_WAIT, 0, NULL, NULL, 0);
+}
+
+void crew_end(void)
+{
+    self->shm->end[self->index] = bench_now();
+}
+
 static void work(const crew_member *m)
 {
     struct crew_shm *shm = m->shm;
+    self = m;
     pin(m->index, m->count);
     atomic_fetch_add(&shm->ready, 1);
     while (!atomic_load(&shm->go)) syscall(SYS_futex, &shm->go, FUTEX_WAIT, 0, NULL, NULL, 0);
     uint64_t sum = m->role(m->context, m->index, m->n);
-    shm->end[m->index] = bench_now();
+    if (shm->end[m->index] == 0) crew_end();
     atomic_fetch_add(&shm->total, sum);
 }
 
@@ -90,6 +113,7 @@ static double start_together(struct crew_shm *shm, unsigned count)
 
 static double finish(struct crew_shm *shm, unsigned count, double start, const char *trouble)
 {
+    if (shm->start > 0) start = shm->start;
     double last = start;
     for (unsigned i = 0; i < count; i++) last = shm->end[i] > last ? shm->end[i] : last;
     uint64_t total = atomic_load(&shm->total);

@@ -23,6 +23,15 @@ double crew_by_brood(unsigned count, crew_role role, void *context, uint64_t n);
 /* In a role: it can't be done.  Says so and ends the process. */
 _Noreturn void crew_fail(const char *what, int error);
 
+/*
+ * In a role whose system can't cross a fork: what it did until now was preparation, and the clock starts when every
+ * member has said so.  Either all members of a crew do, or none.
+ */
+void crew_begin(void);
+
+/* In a role that only waiting tells that nothing more will come: it is done, as of now, unless it says so again. */
+void crew_end(void);
+
 /* Memory that the caller shares with the crews that it starts afterwards; zeroed. */
 void *crew_memory(unsigned long size);
 

@@ -6,6 +6,8 @@
 #include "stream.h"
 
 #include <brood.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 struct pass {
@@ -140,31 +142,61 @@ static double brood_alone(void *context, uint64_t n)
     return error < 0 ? bench_complain("queue", brood_strerror(error)) : seconds;
 }
 
+/* ------------------------------------------------------------------ the questions */
+
+static void ask_streams(struct peer *boost, struct peer *python)
+{
+    static const size_t sizes[] = {8, 64, 1024};
+    static const unsigned ways[] = {1, 2, 4};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        for (size_t k = 0; k < sizeof ways / sizeof *ways; k++) {
+            struct stream shape = {ways[k], ways[k], sizes[i], 1};
+            char name[64], text[64];
+            bool kib = shape.size % 1024 == 0;
+            snprintf(name, sizeof name, "%zu %s, %u to %u", kib ? shape.size / 1024 : shape.size, kib ? "KiB" : "B",
+                     shape.producers, shape.consumers);
+            snprintf(text, sizeof text, "stream %u %u %zu", shape.producers, shape.consumers, shape.size);
+            const struct bench_system systems[] = {
+                {"brood", stream_by_brood, &shape, 64},
+                {"pipe", pipe_stream, &shape, 64},
+                {"posix mq", posix_mq_peer.stream, &shape, 64},
+                {"boost", PEER(*boost, text), 64},
+                {"zeromq", zeromq_peer.stream, &shape, 64},
+                {"nng", nng_peer.stream, &shape, 64},
+                {"cpython", PEER(*python, text), 64},
+                {"ck ring", ck_ring_peer.stream, &shape, 64}, /* 8 bytes only */
+                {"spinning ring", ring_stream, &shape, 64},   /* and of one producer and consumer only */
+            };
+            size_t count = sizeof systems / sizeof *systems;
+            if (shape.size != 8)
+                count -= 2;
+            else if (shape.producers > 1)
+                count -= 1;
+            bench_ask(name, "msg/s", systems, count);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     BROOD_INIT(&argc, &argv);
     bench_begin("queue", argc, argv);
     struct peer boost = {.program = BENCH_BUILD "/boost_queue"};
     struct peer python = {.arguments = {"python_queue.py"}};
-    struct stream small = {1, 1, 8, 1}, large = {1, 1, 1024, 1}, batch = {1, 1, 8, 16};
-    struct stream small_4 = {4, 4, 8, 1}, large_4 = {4, 4, 1024, 1};
+    struct stream one = {1, 1, 8, 1}, batch = {1, 1, 8, 16};
 
-    BENCH_ASK("8 B, 1 to 1", "msg/s", {"brood", stream_by_brood, &small, 64}, {"pipe", pipe_stream, &small, 64},
-              {"boost", PEER(boost, "stream 1 1 8"), 64}, {"cpython", PEER(python, "stream 1 1 8"), 64},
-              {"spinning ring", ring_stream, &small, 64});
-    BENCH_ASK("1 KiB, 1 to 1", "msg/s", {"brood", stream_by_brood, &large, 64}, {"pipe", pipe_stream, &large, 64},
-              {"boost", PEER(boost, "stream 1 1 1024"), 64}, {"cpython", PEER(python, "stream 1 1 1024"), 64});
-    BENCH_ASK("8 B, 4 to 4", "msg/s", {"brood", stream_by_brood, &small_4, 64}, {"pipe", pipe_stream, &small_4, 64},
-              {"boost", PEER(boost, "stream 4 4 8"), 64}, {"cpython", PEER(python, "stream 4 4 8"), 64});
-    BENCH_ASK("1 KiB, 4 to 4", "msg/s", {"brood", stream_by_brood, &large_4, 64}, {"pipe", pipe_stream, &large_4, 64},
-              {"boost", PEER(boost, "stream 4 4 1024"), 64}, {"cpython", PEER(python, "stream 4 4 1024"), 64});
+    ask_streams(&boost, &python);
     BENCH_ASK("8 B, 1 to 1, batches of 16", "msg/s", {"brood", stream_by_brood, &batch, 64},
               {"pipe", pipe_stream, &batch, 64}, {"cpython", PEER(python, "batch 16"), 64});
-    BENCH_ASK("round trip of 8 B", "ns", {"brood", brood_round_trip, &small, 1}, {"pipe", pipe_round_trip, &small, 1},
-              {"boost", PEER(boost, "round_trip 1 1 8"), 1}, {"cpython", PEER(python, "round_trip"), 1},
-              {"spinning ring", ring_round_trip, &small, 1});
-    BENCH_ASK("put+get of 8 B in one process", "ns", {"brood", brood_alone, &small, 1}, {"pipe", pipe_alone, &small, 1},
-              {"boost", PEER(boost, "alone 1 1 8"), 1}, {"cpython", PEER(python, "alone"), 1});
+    BENCH_ASK("round trip of 8 B", "ns", {"brood", brood_round_trip, &one, 1}, {"pipe", pipe_round_trip, &one, 1},
+              {"posix mq", posix_mq_peer.round_trip, &one, 1}, {"boost", PEER(boost, "round_trip 1 1 8"), 1},
+              {"zeromq", zeromq_peer.round_trip, &one, 1}, {"nng", nng_peer.round_trip, &one, 1},
+              {"cpython", PEER(python, "round_trip"), 1}, {"ck ring", ck_ring_peer.round_trip, &one, 1},
+              {"spinning ring", ring_round_trip, &one, 1});
+    BENCH_ASK("put+get of 8 B in one process", "ns", {"brood", brood_alone, &one, 1}, {"pipe", pipe_alone, &one, 1},
+              {"posix mq", posix_mq_peer.alone, &one, 1}, {"boost", PEER(boost, "alone 1 1 8"), 1},
+              {"zeromq", zeromq_peer.alone, &one, 1}, {"nng", nng_peer.alone, &one, 1},
+              {"cpython", PEER(python, "alone"), 1}, {"ck ring", ck_ring_peer.alone, &one, 1});
     peer_close(&boost);
     peer_close(&python);
     brood_fini();

@@ -6,7 +6,8 @@ set -eu
 
 build="meson ninja-build pkg-config libcbor-dev libdw-dev nettle-dev"
 test="check clang clang-format clang-tidy libclang-rt-14-dev valgrind iproute2 mandoc"
-bench="g++ libboost-dev libzmq3-dev libnng-dev libck-dev python3 redis-tools"
+bench="g++ libboost-dev libzmq3-dev libnng-dev libck-dev python3 python3-joblib python3-mpi4py parallel redis-tools
+    nmap gnuplot-nox"
 
 wanted=$build
 for group in "$@"; do

@@ -66,13 +66,19 @@ static uint32_t pool_count(void)
 
 /*
  * The pool at this index, if its memory may be looked at; whoever takes a pool apart waits until we look elsewhere.
+ * *not_now: somebody is about to, who may find that it can't be done yet, and leave it as it was: look again in a while.
  * seq_cst: said before the look at the slot, as its freer retires the slot before it asks (pool.c).
  */
-static struct pool_shm *look(uint32_t index)
+static struct pool_shm *look_or_not(uint32_t index, bool *not_now)
 {
     atomic_store(&brood__arena()->supervisor.looks_at, index);
     enum slot_state state = SLOT_STATE(atomic_load(&at(index)->slot.word));
+    if (state == SLOT_FREEING) *not_now = true;
     return (state == SLOT_LIVE || state == SLOT_GARBAGE) && brood__pool_furnished(at(index)) ? at(index) : NULL;
+}
+static struct pool_shm *look(uint32_t index)
+{
+    return look_or_not(index, &(bool){false});
 }
 
 static void forget(struct record *r)
@@ -286,18 +292,33 @@ static void keep_tail(uint32_t dead)
     if (pool && look(HANDLE_INDEX(m->pool))) brood__tail_keep(pool, dead);
 }
 
+/* The threads of a process ended with it; their pools are garbage by now. */
+static void clear_threads(struct pool_shm *pool, uint32_t dead)
+{
+    for (uint32_t i = 0; i < pool->seat_room; i++) {
+        struct seat_shm *seat = brood__pool_seat(pool, i);
+        if (atomic_load(&seat->member) != dead) continue;
+        atomic_store(&seat->inside, 0);
+        atomic_store(&seat->waits, 0);
+        atomic_store(&seat->member, 0);
+    }
+}
+
 static bool repair(uint32_t dead)
 {
     if (status_to_come(dead)) return false;
     bool all = true;
     keep_tail(dead); /* before anybody is told */
     for (uint32_t i = 1; i < pool_count(); i++) {
-        struct pool_shm *pool = look(i);
+        bool not_now = false;
+        struct pool_shm *pool = look_or_not(i, &not_now);
         uint64_t pool_id = brood__pool_id(at(i));
+        all &= !not_now;
         brood__task_repair(at(i), pool_id,
                            dead); /* of any pool: the dead may have been filling a slot as it was freed */
         if (!pool) continue;
         brood__map_repair(pool, pool_id, dead);
+        if (brood__pool_threaded(pool)) clear_threads(pool, dead);
         all &= ring(pool, pool_id); /* a wake-up that the dead owed for work it had committed */
     }
     settle_buffers(dead);
@@ -322,27 +343,11 @@ static void count_end(struct pool_shm *pool, const struct member_shm *m, struct 
     count_failure(pool, m->pool, r, BROOD_ESTART, detail);
 }
 
-/* The threads of a process ended with it; their pools are garbage by now. */
-static void clear_threads(uint32_t dead)
-{
-    for (uint32_t i = 1; i < pool_count(); i++) {
-        if (!look(i) || !brood__pool_threaded(at(i))) continue;
-        for (uint32_t k = 0; k < at(i)->seat_room; k++) {
-            struct seat_shm *seat = brood__pool_seat(at(i), k);
-            if (atomic_load(&seat->member) != dead) continue;
-            atomic_store(&seat->inside, 0);
-            atomic_store(&seat->waits, 0);
-            atomic_store(&seat->member, 0);
-        }
-    }
-}
-
 static void ended(uint32_t dead)
 {
     struct member_shm *m = brood__member_at(dead);
     int error;
     brood__tail_drop(dead);
-    clear_threads(dead);
     if (m->role != ROLE_WORKER && m->role != ROLE_TEMPLATE) return;
     uint32_t index = HANDLE_INDEX(m->pool);
     if (HANDLE_TABLE(m->pool) != TABLE_POOL || index == 0 || index >= pool_count()) return;
@@ -521,11 +526,14 @@ static int64_t manage(void)
     atomic_store(&brood__arena()->supervisor.looks_next, OS_NEVER); /* before the looks: see arena.h */
     looks_next = OS_NEVER;
     for (uint32_t i = 1; i < pool_count(); i++) {
-        if (!look(i)) {
-            if (records[i].known && SLOT_STATE(atomic_load(&at(i)->slot.word)) == SLOT_FREE) forget(&records[i]);
-            continue;
-        }
-        int64_t wanted = manage_pool(i);
+        bool not_now = false;
+        int64_t wanted = OS_NEVER;
+        if (look_or_not(i, &not_now))
+            wanted = manage_pool(i);
+        else if (not_now)
+            wanted = brood__os_now() + RETRY_NS;
+        else if (records[i].known && SLOT_STATE(atomic_load(&at(i)->slot.word)) == SLOT_FREE)
+            forget(&records[i]);
         if (wanted < next) next = wanted;
     }
     atomic_store(&brood__arena()->supervisor.looks_at, 0u);

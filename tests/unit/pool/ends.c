@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Who is killed in the middle of a map: the caller, all of its family, the template.  Nothing is left, nobody hangs. */
+#include "arena/member.h"
 #include "common.h"
+#include "pool/pool.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -119,12 +121,54 @@ START_TEST(the_template_is_killed)
 }
 END_TEST
 
+/* A member that makes a pool, says which, and waits for ever. */
+BROOD_TASK(makes_a_pool, int, int, method, brood_queue, told)
+{
+    brood_pool pool;
+    brood_event never;
+    if (brood_event_new(&never) < 0) return 1;
+    if (brood_pool_new(&pool, &(brood_pool_options){.workers = 2, .method = methods[method]}) < 0) return 2;
+    while (brood_pool_workers(pool, NULL, 0) < 2) poll(NULL, 0, 1);
+    if (brood_queue_put(told, &pool, sizeof pool, BROOD_FOREVER) < 0) return 3;
+    return brood_event_wait(never, BROOD_FOREVER);
+}
+
+/*
+ * A pool whose maker has been killed is garbage.  Who looks for a place for another has it in its hands for an instant,
+ * finds workers, and puts it back: the supervisor, which came by in that instant, comes again.
+ */
+START_TEST(a_pool_in_ones_hands_is_looked_at_later)
+{
+    brood_queue told;
+    brood_pool pool;
+    brood_process maker;
+    brood_test_ok(brood_queue_new(&told, NULL));
+    brood_test_ok(brood_process_start(&maker, NULL, makes_a_pool, &(makes_a_pool_args){_i, told}));
+    brood_test_ok(brood_queue_get(told, &pool, sizeof pool, NULL, 15000));
+    struct pool_shm *p = (struct pool_shm *)(void *)brood__slot_at(TABLE_POOL, HANDLE_INDEX(pool.id));
+    uint64_t in_hands = SLOT_WORD(HANDLE_GENERATION(pool.id), SLOT_FREEING, brood__self->member);
+    atomic_store(&p->slot.word, in_hands);
+    brood_test_ok(brood_process_kill(maker));
+    brood_test_ok(brood_process_join(maker, BROOD_FOREVER, NULL));
+    /* It has come by, if it were not to come again. */
+    struct member_shm *m = brood__member_at(HANDLE_INDEX(maker.id));
+    for (int i = 0; i < 100 && !atomic_load(&m->repaired); i++) poll(NULL, 0, 1);
+    atomic_store(&p->slot.word, SLOT_WORD(HANDLE_GENERATION(pool.id), SLOT_GARBAGE, 0));
+    for (uint32_t i = 0; i < p->workers; i++)
+        while (atomic_load(&brood__pool_seat(p, i)->member)) poll(NULL, 0, 1);
+    while (!atomic_load(&m->repaired)) poll(NULL, 0, 1);
+    brood_test_ok(brood_process_free(maker));
+    brood_test_ok(brood_queue_free(told));
+}
+END_TEST
+
 static Suite *ends_suite(void)
 {
     Suite *suite = suite_create("ends");
     TCase *each = brood_test_case(suite, "under each start method");
     tcase_add_loop_test(each, the_caller_is_killed, 0, 3);
     tcase_add_loop_test(each, all_are_killed, 0, 3);
+    tcase_add_loop_test(each, a_pool_in_ones_hands_is_looked_at_later, 0, METHODS);
     TCase *fork_only = brood_test_case(suite, "fork");
     tcase_add_test(fork_only, the_template_is_killed);
     return suite;

@@ -49,6 +49,7 @@ static double in_unit(const char *unit, uint64_t n, double seconds)
     if (seconds <= 0) seconds = 1e-9;
     if (strstr(unit, "/s")) return (double)n / seconds;
     double each = seconds / (double)n;
+    if (strcmp(unit, "KiB") == 0) return each;
     return each * (strcmp(unit, "ns") == 0 ? 1e9 : strcmp(unit, "us") == 0 ? 1e6 : 1e3);
 }
 

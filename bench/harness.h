@@ -28,7 +28,10 @@ struct bench_system {
 /* The arguments of main, after BROOD_INIT. */
 void bench_begin(const char *area, int argc, char **argv);
 
-/* unit: "SOMETHING/s", how many in a second; or "ns", "us", "ms", how long one takes. */
+/*
+ * unit: "SOMETHING/s", how many in a second; "ns", "us", "ms", how long one takes; or "KiB", how large one is, where the
+ * run functions answer kibibytes of n instead of seconds.
+ */
 void bench_ask(const char *name, const char *unit, const struct bench_system *systems, size_t count);
 #define BENCH_ASK(name, unit, ...)                              \
     bench_ask(name, unit, (struct bench_system[]){__VA_ARGS__}, \

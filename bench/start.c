@@ -2,6 +2,7 @@
 /* start.c - from nothing to the first result of a pool, and a process started and joined by each method. */
 #include "harness.h"
 #include "peer.h"
+#include "zygote.h"
 
 #include <brood.h>
 #include <errno.h>
@@ -44,6 +45,24 @@ static int first_result(const char *name, double start)
     return 0;
 }
 
+/* Likewise when the program has had others: all that is started once is there. */
+static double next_result(void *context, uint64_t n)
+{
+    brood_pool_options options = {.workers = WORKERS, .method = *(const brood_start_method *)context};
+    double seconds = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        brood_pool pool;
+        int result = -1;
+        double start = bench_now();
+        int error = brood_pool_new(&pool, &options);
+        if (error == 0) error = brood_pool_apply(pool, nothing, NULL, &result);
+        if (error == 0) error = brood_pool_free(pool);
+        seconds += bench_now() - start;
+        if (error < 0 || result != 0) return bench_complain("next result", brood_strerror(error));
+    }
+    return seconds;
+}
+
 static void ask_first_results(void)
 {
     for (size_t i = 0; i < 3; i++) {
@@ -53,6 +72,11 @@ static void ask_first_results(void)
         struct peer python = {.arguments = {"python_start.py", method}, .fresh = true};
         snprintf(name, sizeof name, "first result of a pool of 4, %s", method);
         BENCH_ASK(name, "ms", {"brood", PEER(self, "first"), 1}, {"cpython", PEER(python, "first"), 1});
+        struct peer again = {.arguments = {"python_start.py", method}};
+        brood_start_method own = methods[i];
+        snprintf(name, sizeof name, "a later pool of 4, to its end, %s", method);
+        BENCH_ASK(name, "ms", {"brood", next_result, &own, 1}, {"cpython", PEER(again, "next"), 1});
+        peer_close(&again);
     }
 }
 
@@ -118,7 +142,7 @@ static double thread_and_join(void *context, uint64_t n)
     return bench_now() - start;
 }
 
-static void ask_start_and_join(bool big)
+static void ask_start_and_join(bool big, int zygote)
 {
     const char *caller = big ? "a caller of 1 GiB" : "a small caller";
     struct peer python = {.arguments = {"python_start.py", big ? "big" : "small"}};
@@ -129,6 +153,7 @@ static void ask_start_and_join(bool big)
         snprintf(name, sizeof name, "start+join, %s, %s", method, caller);
         struct bench_system raw = {"posix_spawn+wait", spawn_and_wait, NULL, 1};
         if (own == BROOD_START_FORK) raw = (struct bench_system){"fork+wait", fork_and_wait, NULL, 1};
+        if (own == BROOD_START_FORKSERVER) raw = (struct bench_system){"bare zygote", zygote_fork_and_wait, &zygote, 1};
         BENCH_ASK(name, "us", {"brood", start_and_join, &own, 1}, raw, {"thread", thread_and_join, NULL, 1},
                   {"cpython", PEER(python, method), 1});
     }
@@ -142,14 +167,16 @@ int main(int argc, char **argv)
     BROOD_INIT(&argc, &argv);
     if (argc > 2 && strcmp(argv[1], "--first") == 0) return first_result(argv[2], start);
     bench_begin("start", argc, argv);
+    int zygote = zygote_start();
     ask_first_results();
-    ask_start_and_join(false);
+    ask_start_and_join(false, zygote);
     char *memory = malloc(GIB);
     if (!memory) return (int)-bench_complain("1 GiB", strerror(errno));
     memset(memory, 1, GIB);
     bench_keep(memory);
-    ask_start_and_join(true);
+    ask_start_and_join(true, zygote);
     free(memory);
+    close(zygote);
     brood_fini();
     return 0;
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""multiprocessing.Process and Pool of CPython.  The argument is a start method, for the question 'first';
+"""multiprocessing.Process and Pool of CPython.  The argument is a start method, for the questions 'first' and 'next';
 or 'small' or 'big' (1 GiB of touched memory), for the questions 'fork', 'spawn' and 'forkserver'."""
 import multiprocessing
 import multiprocessing.forkserver
@@ -32,6 +32,17 @@ def first(n):
     return seconds
 
 
+def next_pool(n):
+    def all_of_them():
+        for _ in range(n):
+            with context.Pool(WORKERS) as pool:
+                pool.apply(nothing)
+            pool.join()
+
+    context = multiprocessing.get_context(sys.argv[1])
+    return timed(all_of_them)
+
+
 def start_and_join(method, n):
     context = multiprocessing.get_context(method)
 
@@ -46,5 +57,5 @@ def start_and_join(method, n):
 
 if __name__ == "__main__":
     memory = bytearray(b"x") * (1 << 30) if sys.argv[1] == "big" else None
-    serve(first=first, fork=lambda n: start_and_join("fork", n), spawn=lambda n: start_and_join("spawn", n),
+    serve(first=first, next=next_pool, fork=lambda n: start_and_join("fork", n), spawn=lambda n: start_and_join("spawn", n),
           forkserver=lambda n: start_and_join("forkserver", n))

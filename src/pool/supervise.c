@@ -24,6 +24,7 @@
 #include "pool/threads.h"
 #include "sync/bell.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -191,6 +192,10 @@ static void start_worker(struct pool_shm *pool, uint64_t pool_id, uint32_t seat,
     if (error >= 0) return;
     atomic_store(&brood__pool_seat(pool, seat)->member, 0);
     brood__member_abandon(member);
+    if (method == BROOD_START_FORK && error == -EAGAIN) { /* the template has enough to do, and its channel is full */
+        r->start_at = brood__os_now() + RETRY_NS;
+        return;
+    }
     char detail[128];
     snprintf(detail, sizeof detail, "a worker could not be started: %s", brood_strerror(error));
     if (method != BROOD_START_FORK || r->channel >= 0) count_failure(pool, pool_id, r, BROOD_ESTART, detail);

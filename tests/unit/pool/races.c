@@ -4,6 +4,7 @@
 
 #include <brood.h>
 #include <brood_test.h>
+#include <signal.h>
 
 BROOD_TASK(wait_for_event, int, brood_event, event)
 {
@@ -109,6 +110,29 @@ START_TEST(a_late_mark_is_not_followed)
 }
 END_TEST
 
+/* A template that is stopped is told of more workers than its channel holds: they are started when it goes on. */
+START_TEST(a_template_is_told_when_it_can_be)
+{
+    enum { WORKERS = 320 };
+    int error;
+    brood_test_ok(brood_pool_new(&pool, &(brood_pool_options){.workers = WORKERS, .method = BROOD_START_FORK}));
+    inside = brood__pool_find(pool.id, &error);
+    pid_t template = brood__member_find(inside->template_member)->pid;
+    ck_assert_int_eq(kill(template, SIGSTOP), 0);
+    for (unsigned same = 0, before = 0; same < 1000 && !atomic_load(&inside->broken);) {
+        unsigned told = 0;
+        for (uint32_t i = 0; i < WORKERS; i++) told += atomic_load(&brood__pool_seat(inside, i)->member) != 0;
+        same = told > 0 && told == before ? same + 1 : 0;
+        before = told;
+        brood__os_nap(1000 * 1000);
+    }
+    ck_assert_int_eq(kill(template, SIGCONT), 0);
+    while (brood_pool_workers(pool, NULL, 0) < WORKERS && !atomic_load(&inside->broken)) brood__os_nap(1000 * 1000);
+    ck_assert_int_eq(brood_pool_workers(pool, NULL, 0), WORKERS);
+    brood_test_ok(brood_pool_free(pool));
+}
+END_TEST
+
 static Suite *races_suite(void)
 {
     Suite *suite = suite_create("races");
@@ -116,6 +140,7 @@ static Suite *races_suite(void)
     tcase_add_test(races, a_future_freed_between_claim_and_run);
     tcase_add_test(races, a_future_freed_while_it_runs);
     tcase_add_test(races, a_late_mark_is_not_followed);
+    tcase_add_test(races, a_template_is_told_when_it_can_be);
     return suite;
 }
 

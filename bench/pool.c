@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* pool.c - what a pool of two workers costs when the tasks themselves cost nothing. */
+/* pool.c - what a pool costs when the tasks themselves cost nothing: of two workers, if the question names no others. */
 #include "harness.h"
 #include "peer.h"
 
 #include <brood.h>
 #include <signal.h>
-#include <stdlib.h>
 
 #define WORKERS 2
 #define ITEMS 1000000
@@ -83,6 +82,28 @@ static double submit(void *context, uint64_t n)
     return bench_now() - start;
 }
 
+/* The same by a pool of its own, which is started when it is asked first. */
+struct wide {
+    struct arrays arrays;
+    unsigned workers;
+};
+
+static double submit_wide(void *context, uint64_t n)
+{
+    struct wide *w = context;
+    if (w->arrays.pool.id == 0) {
+        int error = brood_pool_new(&w->arrays.pool, &(brood_pool_options){.workers = w->workers});
+        if (error < 0) return bench_complain("pool", brood_strerror(error));
+    }
+    return submit(&w->arrays, n);
+}
+
+static void close_wide(struct wide *w)
+{
+    if (w->arrays.pool.id != 0) brood_pool_free(w->arrays.pool);
+    w->arrays.pool.id = 0;
+}
+
 static double apply(void *context, uint64_t n)
 {
     const struct arrays *a = context;
@@ -115,8 +136,15 @@ int main(int argc, char **argv)
 {
     BROOD_INIT(&argc, &argv);
     bench_begin("pool", argc, argv);
-    struct peer pool_python = {.arguments = {"python_pool.py", "pool"}};
-    struct peer executor_python = {.arguments = {"python_pool.py", "executor"}};
+    struct peer pool_python = {.arguments = {"python_pool.py", "pool", "2"}};
+    struct peer executor_python = {.arguments = {"python_pool.py", "executor", "2"}};
+    struct peer joblib = {.arguments = {"python_joblib.py", "2"}};
+    struct peer mpi = {.arguments = {"python_mpi.py", "2"}};
+    struct peer gnu_parallel = {.arguments = {"gnu_parallel.py"}};
+    struct peer pool_python_4 = {.arguments = {"python_pool.py", "pool", "4"}};
+    struct peer executor_python_4 = {.arguments = {"python_pool.py", "executor", "4"}};
+    struct peer joblib_4 = {.arguments = {"python_joblib.py", "4"}};
+    struct peer mpi_4 = {.arguments = {"python_mpi.py", "4"}};
 
     struct arrays own, buffers, single, hundreds;
     brood_buffer in, out;
@@ -124,10 +152,10 @@ int main(int argc, char **argv)
     buffers.pool = own.pool;
     if (error == 0) error = brood_buffer_new(&in, ITEMS * sizeof(double), (void **)&buffers.in);
     if (error == 0) error = brood_buffer_new(&out, ITEMS * sizeof(double), (void **)&buffers.out);
-    if (error < 0) return (int)-bench_complain("pool", brood_strerror(error));
-    own.in = malloc(ITEMS * sizeof *own.in);
-    own.out = malloc(ITEMS * sizeof *own.out);
-    if (!own.in || !own.out) return 1;
+    if (error != 0) return (int)-bench_complain("pool", brood_strerror(error));
+    static double own_in[ITEMS], own_out[ITEMS];
+    own.in = own_in;
+    own.out = own_out;
     for (size_t i = 0; i < ITEMS; i++) own.in[i] = buffers.in[i] = (double)i;
     own.most = buffers.most = ITEMS;
     own.chunk = buffers.chunk = 0;
@@ -136,11 +164,16 @@ int main(int argc, char **argv)
     single.chunk = 1;
     hundreds = single;
     hundreds.chunk = 100;
+    struct wide four = {own, 4}, sixty_four = {own, 64};
+    four.arrays.pool.id = sixty_four.arrays.pool.id = 0;
 
     BENCH_ASK("map of 1e6, arrays in buffers", "item/s", {"brood", map, &buffers, ITEMS},
-              {"cpython", PEER(pool_python, "map"), ITEMS});
+              {"cpython", PEER(pool_python, "map"), ITEMS}, {"joblib", PEER(joblib, "map"), ITEMS},
+              {"mpi4py", PEER(mpi, "map"), ITEMS});
     BENCH_ASK("map of 1e6, the caller's arrays", "item/s", {"brood", map, &own, ITEMS},
-              {"cpython", PEER(pool_python, "map"), ITEMS});
+              {"cpython", PEER(pool_python, "map"), ITEMS}, {"joblib", PEER(joblib, "map"), ITEMS},
+              {"mpi4py", PEER(mpi, "map"), ITEMS});
+    peer_close(&mpi); /* its idle workers poll, so it starts anew where it is asked again */
     BENCH_ASK("map of 50,000, chunks of 1", "item/s", {"brood", map, &single, CALLS},
               {"cpython", PEER(pool_python, "map_1"), CALLS});
     BENCH_ASK("stream of 50,000, chunks of 1", "item/s", {"brood", stream, &single, CALLS},
@@ -148,20 +181,33 @@ int main(int argc, char **argv)
     BENCH_ASK("stream of 50,000, chunks of 100", "item/s", {"brood", stream, &hundreds, CALLS},
               {"cpython imap", PEER(pool_python, "imap_100"), CALLS});
     BENCH_ASK("submit all, then their results", "task/s", {"brood", submit, &own, CALLS},
-              {"cpython", PEER(pool_python, "submit"), 100},
-              {"cpython executor", PEER(executor_python, "submit"), 100});
+              {"brood, 64 workers", submit_wide, &sixty_four, CALLS}, {"cpython", PEER(pool_python, "submit"), 100},
+              {"cpython executor", PEER(executor_python, "submit"), 100}, {"joblib", PEER(joblib, "submit"), 100},
+              {"mpi4py", PEER(mpi, "submit"), 100}, {"gnu parallel", PEER(gnu_parallel, "submit"), 200});
+    close_wide(&sixty_four);
+    peer_close(&mpi);
+    BENCH_ASK("submit all, then their results, 4 workers", "task/s", {"brood", submit_wide, &four, CALLS},
+              {"cpython", PEER(pool_python_4, "submit"), 100},
+              {"cpython executor", PEER(executor_python_4, "submit"), 100}, {"joblib", PEER(joblib_4, "submit"), 100},
+              {"mpi4py", PEER(mpi_4, "submit"), 100});
+    close_wide(&four);
+    peer_close(&pool_python_4);
+    peer_close(&executor_python_4);
+    peer_close(&joblib_4);
+    peer_close(&mpi_4);
     BENCH_ASK("apply, there and back", "us", {"brood", apply, &own, 1}, {"cpython", PEER(pool_python, "apply"), 1},
-              {"cpython executor", PEER(executor_python, "apply"), 1});
+              {"cpython executor", PEER(executor_python, "apply"), 1}, {"mpi4py", PEER(mpi, "apply"), 1});
+    peer_close(&mpi);
     /* A Pool of CPython never tells of it; an executor is broken by it, and made anew. */
     BENCH_ASK("a crash, and the next task", "us", {"brood", crash, &own, 1},
               {"cpython executor", PEER(executor_python, "crash"), 1});
     peer_close(&pool_python);
     peer_close(&executor_python);
+    peer_close(&joblib);
+    peer_close(&gnu_parallel);
     brood_pool_free(own.pool);
     brood_buffer_free(in);
     brood_buffer_free(out);
-    free(own.in);
-    free(own.out);
     brood_fini();
     return 0;
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""multiprocessing.Pool ('pool') or concurrent.futures.ProcessPoolExecutor ('executor') of CPython, two workers."""
+"""multiprocessing.Pool ('pool') or concurrent.futures.ProcessPoolExecutor ('executor') of CPython;
+then how many workers."""
 import concurrent.futures
 import multiprocessing
 import os
@@ -8,7 +9,7 @@ import sys
 
 from peer import serve, timed
 
-WORKERS = 2
+WORKERS = int(sys.argv[2])
 
 
 def nothing(x):

@@ -63,6 +63,7 @@ typedef struct brood_manager_options {
                                      answer at most; default 64 MiB */
     size_t max_waiting; /* calls of a client that wait; default 1024 */
     size_t max_objects; /* that a client has something of; default 65536 */
+    size_t max_workers; /* processes of all its pools together; default 1024 */
     size_t max_memory;  /* bytes that the server keeps for all; default half of what machine and cgroup allow */
     int stall_timeout;  /* ms after which a client that reads nothing is dropped; default 30000 */
 } brood_manager_options;
@@ -151,6 +152,9 @@ BROOD_API int brood_proxy_new(brood_proxy *proxy, brood_manager manager, const c
  *     Condition          acquire release wait notify(n?) notify_all
  *     Event              set clear is_set wait
  *     Barrier            wait reset abort parties n_waiting broken
+ *     Pool               apply(function, args) map(function, items) starmap(function, lists of args), of each an _async;
+ *                        imap(function, items) imap_unordered(function, items) close terminate join
+ *     AsyncResult        get wait ready successful; IMapIterator: next
  */
 BROOD_API int brood_proxy_call(brood_proxy proxy, const char *method, brood_variant args, brood_variant *result,
                                int timeout);
@@ -243,6 +247,124 @@ BROOD_API int brood_proxy_join(brood_proxy queue, int timeout);
 /* Values. */
 BROOD_API int brood_proxy_load(brood_proxy value, brood_variant *content);
 BROOD_API int brood_proxy_store(brood_proxy value, brood_variant content);
+
+/* ---------------------------------------------------------------------------------------------------------------- pools */
+
+/*
+ * A function over variants, for the workers of a manager's pool:
+ *
+ *     BROOD_VARIANT_TASK(area, args, result)
+ *     {
+ *         double w, h;
+ *         if (brood_variant_get_float(brood_variant_at(args, 0), &w) < 0) return BROOD_EINVAL;
+ *         if (brood_variant_get_float(brood_variant_at(args, 1), &h) < 0) return BROOD_EINVAL;
+ *         *result = brood_v(w * h);
+ *         return 0;
+ *     }
+ *
+ * defines `int area(const brood_variant *args, brood_variant *result)`, an ordinary function, and beside it the record by
+ * which others name it; `static` may stand in front.  args is a list, looked at only; *result is nil, to be filled, the
+ * library's to free.  What it answers other than 0 is as brood_fail with that code and brood_error_detail; brood_fail,
+ * brood_task_stopping and brood_task_seed are as in any task.  Objects that args name can be used, through the worker's own
+ * connection, and be named in the result.
+ */
+#define BROOD_VARIANT_TASK(name, args, result)                                                             \
+    int name(const brood_variant *args, brood_variant *result);                                            \
+    __attribute__((unused)) static void name##__call(const void *brood__arg, void *brood__result)          \
+    {                                                                                                      \
+        brood__variant_task(name, brood__arg, brood__result);                                              \
+    }                                                                                                      \
+    static const brood_task name##__task __attribute__((used)) = {                                         \
+        BROOD_TASK_MAGIC,                                                                                  \
+        #name,                                                                                             \
+        sizeof(brood_bytes),                                                                               \
+        sizeof(brood_bytes),                                                                               \
+        (unsigned)BROOD_TASK_ARG_BYTES | (unsigned)BROOD_TASK_RESULT_BYTES | (unsigned)BROOD_TASK_VARIANT, \
+        0,                                                                                                 \
+        name##__call,                                                                                      \
+    };                                                                                                     \
+    int name(const brood_variant *args, brood_variant *result)
+BROOD_API void brood__variant_task(int (*function)(const brood_variant *args, brood_variant *result), const void *arg,
+                                   void *result);
+
+/*
+ * In the initializer: let managers of other families name this one's task, as its name; the family's own members need
+ * not ask.  Whoever knows the key may call what is registered, and any BROOD_VARIANT_TASK of the program if it knows
+ * where it lies; so let them take nothing on trust.  0, BROOD_ETASK, BROOD_EINVAL: the name is taken, BROOD_ENOMEM.
+ */
+BROOD_API int brood_manager_register_task(const brood_task *task);
+
+/*
+ * A pool of worker processes (0: brood_cpu_count), started by the server, as it was itself.  brood_proxy_new with the
+ * type "Pool" takes workers and max_tasks_per_child.  It ends when it is not held any more and all is done that was
+ * asked of it.  BROOD_ENOMEM: max_workers.
+ */
+BROOD_API int brood_manager_pool(brood_manager manager, brood_proxy *pool, unsigned workers);
+
+/*
+ * Run task(args), or task(item) for each item of a list, or task(item, item, ...) for each list of a list (starmap), in
+ * the pool, and wait; timeout in ms for all of it.  The results of a map are a list in the order of the items; if some
+ * fail, the first of these is what is told, after all have ended.
+ * 0; BROOD_EFAILED: brood_fail, with its text; BROOD_ELOST: the worker died in it, and brood_error_detail has the task,
+ * the worker, what ended it and the address of the fault; BROOD_ETIMEDOUT: what has not begun never will, and what runs
+ * runs for nobody; timeout 0 is BROOD_EAGAIN, nothing is begun; BROOD_ECANCELED, BROOD_ECLOSED: the pool was terminated,
+ * closed; BROOD_ETASK, BROOD_EMODULE: no such function there; and the errors of workers that can't start.
+ * args may be nil.  Others are served meanwhile, and clients' jobs in one pool take turns.
+ */
+#define brood_proxy_apply(pool, task, args, result, timeout) \
+    brood_proxy_apply_task(pool, BROOD_TASK_OF(task), args, result, timeout)
+#define brood_proxy_map(pool, task, items, results, timeout) \
+    brood_proxy_map_task(pool, BROOD_TASK_OF(task), items, results, timeout)
+#define brood_proxy_starmap(pool, task, items, results, timeout) \
+    brood_proxy_starmap_task(pool, BROOD_TASK_OF(task), items, results, timeout)
+BROOD_API int brood_proxy_apply_task(brood_proxy pool, const brood_task *task, brood_variant args,
+                                     brood_variant *result, int timeout);
+BROOD_API int brood_proxy_map_task(brood_proxy pool, const brood_task *task, brood_variant items,
+                                   brood_variant *results, int timeout);
+BROOD_API int brood_proxy_starmap_task(brood_proxy pool, const brood_task *task, brood_variant items,
+                                       brood_variant *results, int timeout);
+
+/*
+ * The same without the wait: *answer is an object that this process holds, of which any may ask brood_proxy_get (as
+ * above, more than once), brood_proxy_wait, brood_proxy_ready, brood_proxy_successful.  When nobody holds it any more,
+ * what has not begun never will.
+ */
+#define brood_proxy_apply_async(pool, answer, task, args) \
+    brood_proxy_apply_async_task(pool, answer, BROOD_TASK_OF(task), args)
+#define brood_proxy_map_async(pool, answer, task, items) \
+    brood_proxy_map_async_task(pool, answer, BROOD_TASK_OF(task), items)
+#define brood_proxy_starmap_async(pool, answer, task, items) \
+    brood_proxy_starmap_async_task(pool, answer, BROOD_TASK_OF(task), items)
+BROOD_API int brood_proxy_apply_async_task(brood_proxy pool, brood_proxy *answer, const brood_task *task,
+                                           brood_variant args);
+BROOD_API int brood_proxy_map_async_task(brood_proxy pool, brood_proxy *answer, const brood_task *task,
+                                         brood_variant items);
+BROOD_API int brood_proxy_starmap_async_task(brood_proxy pool, brood_proxy *answer, const brood_task *task,
+                                             brood_variant items);
+/* 1: all has ended, 0: not yet.  1: and each with a result, 0: not so, BROOD_EINVAL: it has not ended. */
+BROOD_API int brood_proxy_ready(brood_proxy answer);
+BROOD_API int brood_proxy_successful(brood_proxy answer);
+
+/*
+ * Results one by one, each as soon as it is there: in the order of the items, or in which they come.  At most 256 are
+ * made ahead of who takes them.  next: 1, and *result is the next one; 0: there are no more; what became of an item, as
+ * above, and the next call goes on behind it; BROOD_EAGAIN, BROOD_ETIMEDOUT: not yet.
+ */
+#define brood_proxy_imap(pool, iterator, task, items) brood_proxy_imap_task(pool, iterator, BROOD_TASK_OF(task), items)
+#define brood_proxy_imap_unordered(pool, iterator, task, items) \
+    brood_proxy_imap_unordered_task(pool, iterator, BROOD_TASK_OF(task), items)
+BROOD_API int brood_proxy_imap_task(brood_proxy pool, brood_proxy *iterator, const brood_task *task,
+                                    brood_variant items);
+BROOD_API int brood_proxy_imap_unordered_task(brood_proxy pool, brood_proxy *iterator, const brood_task *task,
+                                              brood_variant items);
+BROOD_API int brood_proxy_next(brood_proxy iterator, brood_variant *result, int timeout);
+
+/*
+ * No more work is taken (BROOD_ECLOSED), what was is finished; or what is open is BROOD_ECANCELED, and the workers are
+ * killed.  Then brood_proxy_join waits until they have left (before: BROOD_EINVAL).
+ */
+BROOD_API int brood_proxy_close(brood_proxy pool);
+BROOD_API int brood_proxy_terminate(brood_proxy pool);
 
 BROOD_END
 

@@ -38,7 +38,7 @@ typedef struct brood_bytes {
 
 #define BROOD_TASK_MAGIC 0x62726f6f64746b31ull /* "broodtk1" */
 
-enum { BROOD_TASK_ARG_BYTES = 1, BROOD_TASK_RESULT_BYTES = 2, BROOD_TASK_RESULT_INT = 4 };
+enum { BROOD_TASK_ARG_BYTES = 1, BROOD_TASK_RESULT_BYTES = 2, BROOD_TASK_RESULT_INT = 4, BROOD_TASK_VARIANT = 8 };
 
 /* The record of a task function.  Made by BROOD_TASK only; its address is what is sent (as module and offset). */
 typedef struct brood_task {

@@ -15,8 +15,8 @@ layer() {
     process) echo 5 ;;
     queue) echo 6 ;;
     pipe) echo 7 ;;
-    pool | shared | manager) echo 8 ;;
-    wait) echo 9 ;;
+    pool | shared) echo 8 ;;
+    manager | wait) echo 9 ;;
     tools) echo 10 ;;
     esac
 }

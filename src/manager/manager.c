@@ -84,6 +84,7 @@ static int settle(const brood_manager_options *o, struct setup *setup)
         .waiting = or_default(o->max_waiting, 1024),
         .objects = or_default(o->max_objects, 65536),
         .memory = or_default(o->max_memory, brood__os_memory_total() / 2),
+        .workers = or_default(o->max_workers, 1024),
         .stall_ms = o->stall_timeout ? o->stall_timeout : 30000,
         .greet_ms = 10000,
     };
@@ -138,6 +139,12 @@ int brood__manager_where(uint64_t manager, struct whereabouts *where)
     return where->key_size > MANAGER_KEY_MOST ? BROOD_ECORRUPT : 0;
 }
 
+bool brood__manager_is_own(uint64_t manager)
+{
+    const struct manager_shm *m = brood__slot_find(TABLE_MANAGER, manager);
+    return m && m->process;
+}
+
 /* ------------------------------------------------------------------------------------------------------ starting it */
 
 static int start_server(const brood_manager_options *o, struct setup *setup, const struct whereabouts *where,
@@ -146,6 +153,7 @@ static int start_server(const brood_manager_options *o, struct setup *setup, con
     unsigned char bytes[sizeof *setup + MANAGER_KEY_MOST];
     brood_start_method method = o->method ? o->method : brood_get_start_method();
     setup->listener = method == BROOD_START_FORK ? listener : LISTENER_THERE;
+    setup->method = (int32_t)method;
     memcpy(bytes, setup, sizeof *setup);
     memcpy(bytes + sizeof *setup, where->key, where->key_size);
     brood_bytes arg = {bytes, sizeof *setup + where->key_size};

@@ -27,5 +27,7 @@ _Static_assert(sizeof(struct manager_shm) <= 512, "its table");
 
 /* 0; BROOD_ESTALE, BROOD_ECLOSED. */
 int brood__manager_where(uint64_t manager, struct whereabouts *where);
+/* Whether its server is a member of this family, as far as this one says. */
+bool brood__manager_is_own(uint64_t manager);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* server.c - the loop of a manager's process, its log, and object 0: the server itself.  The tour is in server.h. */
-#include "manager/server.h"
+#include "manager/crew.h"
 
 #include "call/error.h"
 #include "call/log.h"
@@ -161,17 +161,22 @@ static int loop(struct server *s)
     struct os_ready ready[AT_ONCE];
     while (!s->stopping) {
         int64_t next = brood__timer_next(s), soon = s->now + DEAF_FOR;
-        int n = brood__os_poller_ready(s->poller, ready, AT_ONCE, s->deaf && soon < next ? soon : next);
+        int64_t ends = brood__crews_next(s);
+        if (s->deaf && soon < next) next = soon;
+        int n = brood__os_poller_ready(s->poller, ready, AT_ONCE, ends < next ? ends : next);
         if (n < 0) return n;
         s->now = brood__os_now();
         if (s->deaf && brood__os_poller_watch(s->poller, s->listener, 0, OS_READABLE) == 0) s->deaf = false;
         for (int i = 0; i < n; i++) {
             if (ready[i].tag == 0)
                 brood__client_accept(s);
+            else if (ready[i].tag & 1)
+                brood__crew_ready(s, (struct crew *)(uintptr_t)(ready[i].tag & ~(uint64_t)1));
             else
                 brood__client_ready((struct client *)(uintptr_t)ready[i].tag, ready[i].events);
         }
         brood__timer_run(s);
+        brood__crews_turn(s);
         brood__manager_settle(s);
     }
     return 0;
@@ -191,6 +196,7 @@ int brood__manager_serve(struct server *s)
         brood__client_break(s->clients);
         brood__manager_settle(s);
     }
+    brood__crews_end(s);
     brood__os_close(&s->poller);
     brood__os_close(&s->listener);
     free(s->table);

@@ -96,6 +96,8 @@ struct item_writer *brood__result(struct request *r);
 void brood__result_value(struct request *r, const struct value *v);
 /* The same, and the client holds what its handles name; *v is gone. */
 void brood__result_hand_over(struct request *r, struct value *v);
+/* The client holds what the value's handles name; *v is gone. */
+void brood__hand_over(struct client *c, struct value *v);
 /* The first in this line of an object may go on now, and who comes behind it: done after the request that is worked on. */
 void brood__serve(struct server *s, struct object *o, unsigned line);
 /* Take a request out of its line and put it at the end of another, of another object perhaps, without a deadline. */
@@ -174,7 +176,7 @@ const struct object_type *brood__user_type(struct slice name);
 extern const struct object_type brood__type_lock, brood__type_rlock, brood__type_semaphore,
     brood__type_bounded_semaphore, brood__type_condition, brood__type_event, brood__type_barrier, brood__type_queue,
     brood__type_joinable_queue, brood__type_list, brood__type_array, brood__type_value, brood__type_dict,
-    brood__type_namespace;
+    brood__type_namespace, brood__type_pool;
 /* Locks, for conditions: give it up, however deep; *depth is how deep, 0: this client and thread do not have it. */
 uint64_t brood__lock_give_up(struct request *r, struct object *lock);
 bool brood__lock_is_mine(const struct request *r, const struct object *lock);
@@ -242,6 +244,8 @@ struct server {
     size_t shares_size, share_count;
     struct object *dead, *due;
     struct client *clients, *broken;
+    struct crew *crews; /* of pools, see crew.h */
+    size_t workers;     /* of them all */
     size_t client_count, strangers, waiting_count;
     size_t bytes; /* kept by brood__keep and for what is buffered */
     uint64_t request_count, dropped_count;

@@ -31,7 +31,7 @@ static int hold_handle(void *context, uint64_t id)
     return 0;
 }
 
-static void hand_over(struct client *c, struct value *v)
+void brood__hand_over(struct client *c, struct value *v)
 {
     const unsigned char *at = v->bytes;
     if (v->handles) brood__value_walk(&at, v->bytes + v->size, hold_handle, c);
@@ -41,7 +41,7 @@ static void hand_over(struct client *c, struct value *v)
 void brood__result_hand_over(struct request *r, struct value *v)
 {
     brood__result_value(r, v);
-    hand_over(r->c, v);
+    brood__hand_over(r->c, v);
 }
 
 int brood__hand(struct request *r, struct value *value)
@@ -64,7 +64,7 @@ static int taken(struct client *c, uint64_t serial)
     if (!hand) return brood__fail_with(BROOD_ECORRUPT, "it says that it has got what it never was given");
     *place = hand->next;
     brood__queue_taken(c, hand);
-    hand_over(c, hand->value);
+    brood__hand_over(c, hand->value);
     brood__refer_no_more(c->s, hand->o);
     brood__drop(c->s, hand);
     return 0;

@@ -18,6 +18,8 @@ struct setup {
     uint64_t waiting;     /* requests of a client that wait, at most */
     uint64_t objects;     /* that a client has a share of, at most */
     uint64_t memory;      /* bytes kept for all, at most */
+    uint64_t workers;     /* of all pools together, at most */
+    int32_t method;       /* how the server was started, and its pools' workers are */
     int32_t stall_ms;     /* how long a client may leave its answers unread */
     int32_t greet_ms;     /* in which a client has to prove that it knows the key */
 };

@@ -14,11 +14,22 @@ static struct object_type types[TYPES_MOST]; /* of this process: registered by i
 static size_t type_count;
 
 const struct object_type *const brood__object_types[] = {
-    &brood__type_list,      &brood__type_dict,           &brood__type_namespace,
-    &brood__type_queue,     &brood__type_joinable_queue, &brood__type_lock,
-    &brood__type_rlock,     &brood__type_semaphore,      &brood__type_bounded_semaphore,
-    &brood__type_condition, &brood__type_event,          &brood__type_barrier,
-    &brood__type_value,     &brood__type_array,          NULL,
+    &brood__type_list,
+    &brood__type_dict,
+    &brood__type_namespace,
+    &brood__type_queue,
+    &brood__type_joinable_queue,
+    &brood__type_lock,
+    &brood__type_rlock,
+    &brood__type_semaphore,
+    &brood__type_bounded_semaphore,
+    &brood__type_condition,
+    &brood__type_event,
+    &brood__type_barrier,
+    &brood__type_value,
+    &brood__type_array,
+    &brood__type_pool,
+    NULL,
 };
 
 struct user_object {

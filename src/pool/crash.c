@@ -154,7 +154,7 @@ void brood__crash_read(const struct crash_shm *record, brood_crash *crash)
     }
 }
 
-int brood_future_crash(brood_future future, brood_crash *crash)
+int brood__future_crash(brood_future future, brood_crash *crash, bool named)
 {
     struct pool_shm *pool;
     const struct task_shm *t;
@@ -181,10 +181,15 @@ int brood_future_crash(brood_future future, brood_crash *crash)
         atomic_load(&((struct task_shm *)(uintptr_t)t)->crashed) ? brood__crash_at(t->crash) : NULL;
     if (record && record->pid == outcome.pid) { /* else it is of an earlier run */
         brood__crash_read(record, crash);
-        brood__crash_name(record, crash);
+        if (named) brood__crash_name(record, crash);
     }
     brood__tail_read(pool, t->worker, crash);
     return 0;
+}
+
+int brood_future_crash(brood_future future, brood_crash *crash)
+{
+    return brood__future_crash(future, crash, true);
 }
 
 /* ----------------------------------------------------------------------------------------------------------- as text */

@@ -51,6 +51,8 @@ void brood__crash_job(struct job_shm *job, const struct chunk_shm *chunk, uint64
 const struct crash_shm *brood__crash_at(uint64_t buffer);
 /* Copy it out: signal, address, usage and frames, without names yet. */
 void brood__crash_read(const struct crash_shm *record, brood_crash *crash);
+/* brood_future_crash, which names frames; without that it does not take long. */
+int brood__future_crash(brood_future future, brood_crash *crash, bool named);
 /* Names of functions, files and lines, as far as they can be had. */
 void brood__crash_name(const struct crash_shm *record, brood_crash *crash);
 

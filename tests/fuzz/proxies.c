@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TYPES = 19, OF_SERVER = 14, FUNCTIONS = 47 }; /* the rest are the family's own */
+enum { TYPES = 19, OF_SERVER = 14, FUNCTIONS = 64 }; /* the rest are the family's own */
 static brood_manager manager;
 static brood_proxy proxies[TYPES];
 
@@ -27,6 +27,13 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     require(brood_configure(&(brood_family_options){.arena_limit = 64 << 20}) == 0);
     brood__init_or_exit(argc, argv);
+    return 0;
+}
+
+static BROOD_VARIANT_TASK(nothing, args, result)
+{
+    (void)args;
+    (void)result;
     return 0;
 }
 
@@ -133,10 +140,27 @@ static void call(unsigned function, brood_proxy p, uint8_t more)
     case 44: result = brood_manager_value(m, &fresh, VALUE); break;
     case 45: result = brood_manager_semaphore(m, &fresh, more); break;
     case 46: result = m.id == manager.id ? 0 : brood_manager_free(m); break;
+    case 47: result = m.id == manager.id ? 0 : brood_manager_pool(m, &fresh, more); break;
+    case 48: result = brood_proxy_apply(p, nothing, VALUE, &out, timeout); break;
+    case 49: result = brood_proxy_map(p, nothing, VALUE, &out, timeout); break;
+    case 50: result = brood_proxy_starmap(p, nothing, VALUE, &out, timeout); break;
+    case 51: result = brood_proxy_apply_async(p, &fresh, nothing, VALUE); break;
+    case 52: result = brood_proxy_map_async(p, &fresh, nothing, VALUE); break;
+    case 53: result = brood_proxy_starmap_async(p, &fresh, nothing, VALUE); break;
+    case 54: result = brood_proxy_imap(p, &fresh, nothing, VALUE); break;
+    case 55: result = brood_proxy_imap_unordered(p, &fresh, nothing, VALUE); break;
+    case 56: result = brood_proxy_next(p, &out, timeout); break;
+    case 57: result = brood_proxy_ready(p); break;
+    case 58: result = brood_proxy_successful(p); break;
+    case 59: result = brood_proxy_close(p); break;
+    case 60: result = brood_proxy_terminate(p); break;
+    case 61: result = brood_proxy_get(p, &out, timeout); break;
+    case 62: result = brood_proxy_wait(p, timeout); break;
+    case 63: result = brood_proxy_join(p, timeout); break;
     default: break;
     }
     if (function == 43 || function == 44) there |= family;
-    if (function < 46 || p.manager != manager.id) wants(there, result);
+    if ((function != 46 && function != 47) || p.manager != manager.id) wants(there, result);
     if (fresh.manager) require(brood_proxy_free(fresh) == 0);
     if (!took_key) brood_variant_free(&key);
     if (!took_value) brood_variant_free(&value);

@@ -1,16 +1,6 @@
 # SPDX-License-Identifier: MIT
 # A table of the lines that the programs print: per question Brood, then each peer and how many times better Brood is.
 
-function field(name,    at, rest) {
-    at = index($0, "\"" name "\": ")
-    rest = substr($0, at + length(name) + 4)
-    if (substr(rest, 1, 1) == "\"") {
-        rest = substr(rest, 2)
-        return substr(rest, 1, index(rest, "\"") - 1)
-    }
-    return rest + 0
-}
-
 # Three digits, and k, M or G where it is a rate.
 function short(value,    prefix) {
     prefix = ""

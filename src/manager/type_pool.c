@@ -223,7 +223,7 @@ static int pool_create(struct request *r, struct object *o)
 {
     struct server *s = r->s;
     struct pool_object *p = (struct pool_object *)o;
-    unsigned workers, tasks;
+    unsigned workers = 0, tasks = 0;
     int error = brood__args(r, 0, 2);
     if (error == 0) error = number(r, 0, (unsigned)brood_cpu_count(), 4096, &workers);
     if (error == 0) error = number(r, 1, 0, UINT32_MAX, &tasks);

@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -123,16 +124,25 @@ static double finish(struct crew_shm *shm, unsigned count, double start, const c
     return last - start;
 }
 
-/* 0, or not: it hung and was killed, or it failed. */
-static int wait_for(pid_t pid, double until)
+/* NULL, or what went wrong.  When one has failed the others may wait for it in vain, and have a second. */
+static const char *wait_for(pid_t *pids, unsigned count, double until)
 {
-    int status = 0;
-    pid_t ended;
-    while ((ended = waitpid(pid, &status, WNOHANG)) == 0 && bench_now() < until) usleep(200);
-    if (ended != 0) return status;
-    kill(pid, SIGKILL);
-    waitpid(pid, &status, 0);
-    return -1;
+    const char *trouble = NULL;
+    for (unsigned left = count; left > 0; usleep(500)) {
+        bool late = bench_now() > until;
+        for (unsigned i = 0; i < count; i++) {
+            int status = -1;
+            if (pids[i] == 0) continue;
+            if (late && pids[i] > 0) kill(pids[i], SIGKILL);
+            if (pids[i] > 0 && waitpid(pids[i], &status, late ? 0 : WNOHANG) == 0) continue;
+            pids[i] = 0;
+            left--;
+            if (status == 0) continue;
+            if (!trouble) until = bench_now() + 1;
+            trouble = "a process failed or hung";
+        }
+    }
+    return trouble;
 }
 
 double crew_by_fork(unsigned count, crew_role role, void *context, uint64_t n)
@@ -145,10 +155,8 @@ double crew_by_fork(unsigned count, crew_role role, void *context, uint64_t n)
             _exit(0);
         }
     }
-    double start = start_together(shm, count), until = start + CREW_PATIENCE_MS / 1000.0;
-    const char *trouble = NULL;
-    for (unsigned i = 0; i < count; i++)
-        if (pids[i] < 0 || wait_for(pids[i], until) != 0) trouble = "a process failed or hung";
+    double start = start_together(shm, count);
+    const char *trouble = wait_for(pids, count, start + CREW_PATIENCE_MS / 1000.0);
     return finish(shm, count, start, trouble);
 }
 

@@ -33,7 +33,7 @@ static double in_place(void *context, uint64_t n)
         memcpy(data, &i, sizeof i);
         error = brood_queue_put_buffer(q, buffer, BROOD_FOREVER);
         if (error == 0) error = brood_queue_get_view(q, &view, BROOD_FOREVER);
-        if (error < 0) break;
+        if (error != 0) break;
         if (view.size != m->size || memcmp(view.data, &i, sizeof i) != 0) error = BROOD_ECORRUPT;
         brood_view_release(&view);
     }

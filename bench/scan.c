@@ -71,7 +71,8 @@ int main(int argc, char **argv)
 {
     BROOD_INIT(&argc, &argv);
     bench_begin("scan", argc, argv);
-    char *own[] = {BENCH_BUILD "/../examples/portscan/portscan", "-j", "2", "-p", "1-65535", "127.0.0.1", NULL};
+    static char portscan[] = BENCH_BUILD "/../examples/portscan/portscan";
+    char *own[] = {portscan, "-j", "2", "-p", "1-65535", "127.0.0.1", NULL};
     char *nmap[] = {"nmap", "-sT", "-n", "-Pn", "-p", "1-65535", "127.0.0.1", NULL};
     struct peer python = {.arguments = {"python_scan.py"}, .fresh = true};
     BENCH_ASK("all ports of 127.0.0.1, 2 workers", "ms", {"brood", program, own, 1}, {"nmap -sT", program, nmap, 1});

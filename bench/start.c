@@ -31,7 +31,7 @@ BROOD_TASK(nothing, int, void)
 /* This program anew: argv[2] is the method; what it prints is the peer protocol's answer. */
 static int first_result(const char *name, double start)
 {
-    brood_pool pool;
+    brood_pool pool = {0};
     brood_pool_options options = {.workers = WORKERS};
     int result = -1, error = brood_start_method_parse(&options.method, name);
     if (error == 0) error = brood_pool_new(&pool, &options);

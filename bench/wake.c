@@ -119,7 +119,7 @@ static double queue_round_trip(void *context, uint64_t n)
         seconds += bench_now() - start;
         if (error == 0 && number != i) error = BROOD_ECORRUPT;
     }
-    if (error < 0) return bench_complain("queue", brood_strerror(error));
+    if (error != 0) return bench_complain("queue", brood_strerror(error));
     brood_queue_close(queues.there);
     brood_process_join(other, BROOD_FOREVER, NULL);
     brood_process_free(other);

@@ -130,6 +130,11 @@ mutant barrier-resets-untold sync/barrier.c 's/PLACE\(round, PLACE_TOLD, MEMBER\
 mutant barrier-half-made sync/barrier.c 's/^ *b->places = 0;.*$//' barrier/new
 mutant barrier-forgets-parties sync/barrier.c 's/hit \|= !orderly \|\| /hit |= /' barrier/known
 
+# --- clients of a manager
+mutant manager-death-untold manager/type_lock.c 's/l->owner_died = true;//' manager/set
+mutant manager-hand-kept manager/server_client.c 's/brood__queue_returned\(s, hand\);/;/' manager/get
+mutant manager-holds-kept manager/server_object.c 's/for \(; holds; holds--\) brood__refer_no_more\(s, o\);//' manager/create
+
 # --- dicts and lists in the arena
 mutant collection-heir-believes manager/collection_call.c 's/brood__collection_derive\(c\);/;/' dict/set-two dict/set-new
 mutant collection-empties-first manager/collection_dict.c \

@@ -14,7 +14,7 @@ tried=0
 build=("${CC:-cc}" -std=gnu11 -O1 -g -w -D_GNU_SOURCE -ftls-model=initial-exec -fvisibility=hidden -pthread
     -I"$root/include" -I"$root/src" -I"$root/tests/support")
 check=$(pkg-config --libs check)
-for test in variant manager clients; do
+for test in variant manager clients pool; do
     "${build[@]}" -c "$root/tests/unit/manager/$test.c" -o "$work/$test.o"
 done
 "${build[@]}" -c "$root/tests/support/brood_test.c" -o "$work/support.o"
@@ -91,6 +91,15 @@ mutant child-keeps-descriptor manager/link.c 's/for \(struct link \*l = links; l
 mutant not-taken manager/link.c 's/if \(answer->handed\) error = take_over\(l, p.serial\);//' manager
 mutant server-left manager/manager.c 's/if \(process\) (end_server|brood_proxy_call).*//' manager
 mutant others-free-it manager/manager.c 's/if \(SLOT_OWNER.*return BROOD_EPERM;//' manager
+mutant pool-jobs-of-the-dead manager/type_job.c 's/if \(job->pool\) take_back\(s, job\);//' pool
+mutant pool-no-turns manager/type_pool.c 's/if \(job->given < job->count\) enqueue\(p, job\);/if (job->given < job->count) { job->next = p->first; p->last = p->first ? p->last : job; p->first = job; }/' pool
+mutant pool-crew-kept manager/type_pool.c 's/if \(crew->left \&\& !crew->object\)/if (0)/' pool
+mutant pool-any-number-of-workers manager/type_pool.c 's/s->workers \+ workers > s->setup.workers/0/' pool
+mutant pool-any-function manager/pool_task.c 's/if \(\*error == 0 \&\& !is_variant_task\(task\)\) .*//' pool
+mutant pool-far-ahead manager/type_job.c 's/job->given - job->taken < AHEAD/1/' pool
+mutant pool-joined-early manager/type_pool.c 's/return pool_of\(r\)->crew->left \? 0 : WAITS;/return 0;/' pool
+mutant pool-answers-unseen manager/type_pool.c 's/^    look\(s, crew\);//' pool
+mutant pool-last-error-told manager/type_job.c 's/if \(job->results\[i\].code < 0\) return \&job->results\[i\];/if (job->results[job->count - 1 - i].code < 0) return \&job->results[job->count - 1 - i];/' pool
 
 wait
 failures=$(find "$work" -name '*.lives' | wc -l)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* pool.c - pools in a manager: what Python's manager.Pool and its AsyncResult do, and what deaths do to them. */
+#include "call/module.h"
 #include "members.h"
 
 #include <brood/manager.h>
@@ -123,6 +124,13 @@ static BROOD_VARIANT_TASK(note_and_wait, args, result)
     return code;
 }
 
+static BROOD_VARIANT_TASK(note_the_first, args, result)
+{
+    int code = note_and_wait(brood_variant_at(args, 0), result); /* its one argument is a list of them */
+    brood_variant_free(result);                                  /* which would bring a hold to who takes it */
+    return code;
+}
+
 static void ck_noted(brood_proxy dict, int64_t n)
 {
     for (int i = 0; i < PATIENCE && brood_dict_size(dict) != n; i++) usleep(1000);
@@ -234,6 +242,32 @@ START_TEST(one_by_one)
     ck_assert_int_eq(brood_proxy_next(iterator, &out, PATIENCE), BROOD_EFAILED);
     ck_assert_int_eq(brood_proxy_next(iterator, &out, PATIENCE), 0);
     brood_test_ok(brood_proxy_free(iterator));
+    end();
+}
+END_TEST
+
+/* Of what nobody takes so much is made, and no more; and that holds no other job up. */
+START_TEST(not_far_ahead)
+{
+    enum { AHEAD = 256 };
+    brood_proxy iterator, dict, event;
+    brood_variant out, items = brood_variant_list_of(NULL, 0);
+    fresh(1, 2);
+    brood_test_ok(brood_manager_dict(manager, &dict));
+    brood_test_ok(brood_manager_event(manager, &event));
+    brood_test_ok(brood_proxy_set(event));
+    for (int i = 0; i < 2 * AHEAD; i++) brood_test_ok(brood_variant_append(&items, ARGS(dict, event, i)));
+    brood_test_ok(brood_proxy_imap(pool, &iterator, note_the_first, items));
+    ck_noted(dict, AHEAD);
+    for (int i = 0; i < 20; i++) SAYS("9", brood_proxy_apply(pool, square, ARGS(3), &out, PATIENCE));
+    ck_assert_int_eq(brood_dict_size(dict), AHEAD);
+    ck_assert_int_eq(brood_proxy_next(iterator, &out, PATIENCE), 1);
+    ck_noted(dict, AHEAD + 1);
+    for (int i = 1; i < 2 * AHEAD; i++) ck_assert_int_eq(brood_proxy_next(iterator, &out, PATIENCE), 1);
+    ck_assert_int_eq(brood_proxy_next(iterator, &out, PATIENCE), 0);
+    brood_test_ok(brood_proxy_free(iterator));
+    brood_test_ok(brood_proxy_free(dict));
+    brood_test_ok(brood_proxy_free(event));
     end();
 }
 END_TEST
@@ -462,6 +496,9 @@ START_TEST(what_cannot_be)
     ck_assert_int_eq(brood_proxy_call(pool, "apply", ARGS(NIL, NIL), &out, PATIENCE), BROOD_ETASK);
     ck_assert_int_lt(brood_proxy_call(pool, "apply", ARGS(12345, ARGS(1)), &out, PATIENCE), 0);
     ck_assert_int_lt(brood_proxy_call(pool, "apply", ARGS(UINT64_MAX, ARGS(1)), &out, PATIENCE), 0);
+    function_ref ref; /* a task, but not over variants */
+    brood_test_ok(brood__function_ref(BROOD_TASK_OF(stays_out), &ref));
+    ck_assert_int_eq(brood_proxy_call(pool, "apply", ARGS(ref, ARGS(1)), &out, PATIENCE), BROOD_ETASK);
     ck_assert_int_eq(brood_proxy_call(pool, "apply", ARGS("square"), &out, PATIENCE), BROOD_EINVAL);
     ck_assert_int_eq(brood_proxy_new(&other, manager, "AsyncResult", NIL), BROOD_EINVAL);
     ck_assert_int_eq(brood_proxy_new(&other, manager, "Pool", ARGS(-1)), BROOD_EINVAL);
@@ -488,6 +525,7 @@ static Suite *pool_suite(void)
     tcase_add_loop_test(work, apply_and_map, 0, MEMBERS_METHODS);
     tcase_add_loop_test(work, answers_later, 0, MEMBERS_METHODS);
     tcase_add_loop_test(work, one_by_one, 0, MEMBERS_METHODS);
+    tcase_add_test(work, not_far_ahead);
     tcase_add_loop_test(work, what_fails, 0, MEMBERS_METHODS);
     tcase_add_loop_test(work, nobody_is_held_up, 0, MEMBERS_METHODS);
     tcase_add_loop_test(work, from_afar, 0, MEMBERS_METHODS);

@@ -14,9 +14,9 @@
  * process that made it, until brood_proxy_free or its end; by who said brood_proxy_hold; and by the objects that have it
  * in a value.  A value that is taken out of one (get of a queue, pop) brings holds of what it names to who takes it.
  *
- * Members of one family need no server for what they use most: dicts, namespaces, lists, arrays and values of the family's
- * own lie in its arena, and the same calls use them, without a system call.  Which it is, is chosen by how the object is
- * made:
+ * Members of one family need no server for what they use most: dicts, namespaces, lists, arrays, values and queues of the
+ * family's own lie in its arena, and the same calls use them, without a system call where nobody waits.  Which it is, is
+ * chosen by how the object is made:
  *
  *     brood_manager_dict(brood_family(), &results);
  *
@@ -24,7 +24,11 @@
  * gives it to the family, so that it lives until it is freed.  What its values name is not held by it, and no object of a
  * server may be among them.  A call is whole or has not been, wherever its process dies (brood_dict_update: each pair
  * is).  BROOD_EARENA: the arena is full, nothing has changed.  BROOD_EDEADLK: in a signal handler that interrupted a call
- * on the same object.  BROOD_ECLOSED: its owner died.  What follows of connections and servers is not about them.
+ * on the same object.  BROOD_ECLOSED: its owner died.  BROOD_ECORRUPT: somebody has written over it.  A queue is a
+ * brood_queue that grows, brood_queue q = {proxy.object}, with a value as brood_variant_encode has it in each message; so
+ * any queue of such messages may be used through a proxy, and brood_queue_fd and brood_wait with this one.  An item is in
+ * the queue or got, whoever dies; join answers BROOD_ELOST where brood_queue_join does, until the method `lost` is asked
+ * how many.  What follows of connections and servers is not about them.
  *
  * A process uses one connection for each manager, for all of its threads; a call that waits holds no other up.  What it
  * has through it goes back when the process dies, by whatever death: locks (the next one is told, BROOD_EOWNERDEAD), units
@@ -147,7 +151,8 @@ BROOD_API int brood_proxy_new(brood_proxy *proxy, brood_manager manager, const c
  *                        pop(index?) remove(item) index(item) count(item) clear size slice(from?, to?) copy sort reverse
  *     Array              get(index) set(index, item) size slice(from?, to?)
  *     Value              get set(item)
- *     Queue              put(item) get size qsize empty full; JoinableQueue besides: task_done join
+ *     Queue              put(item) get size qsize empty full; JoinableQueue besides: task_done join, and without a server
+ *                        lost
  *     Lock, RLock        acquire release locked; Semaphore, BoundedSemaphore: acquire release value
  *     Condition          acquire release wait notify(n?) notify_all
  *     Event              set clear is_set wait

@@ -59,7 +59,7 @@ static int perform_here(brood_proxy proxy, const char *method, const brood_varia
 {
     int error = brood__enter_for(timeout);
     if (error == 0 && !method) error = brood__fail_with(BROOD_EINVAL, "that is no name of a method");
-    return error < 0 ? error : brood__collection_call(proxy.object, method, args, argc, result);
+    return error < 0 ? error : brood__collection_call(proxy.object, method, args, argc, result, timeout);
 }
 
 static bool is_here(brood_proxy proxy)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * manager/collection.h - dicts, namespaces, lists, arrays and values of the family's own, in the arena, without a server.
+ * manager/collection.h - dicts, namespaces, lists, arrays, values and queues of the family's own, in the arena, without a
+ * server.  (Queues are those of queue/queue.h, see collection_queue.c; what follows is not about them.)
  *
  * Keys and values are the deterministic CBOR of brood_variant.  All that a collection has lies in its slot's body, one run
  * of pages: a head, rows (of a dict {hash, key, value}, of a list two halves of words, of which one counts), of a dict an
@@ -150,15 +151,26 @@ int brood__list_begin(struct use *u);
 /* Have the result now, while it may still fail: before what can't be undone. */
 int brood__use_finish(struct use *u);
 int brood__use_args(const struct use *u, size_t least, size_t most);
+/* The arguments, two at most, as bytes: written one behind the other, and where each begins. */
+int brood__use_write(struct use *u, struct item_writer *w, const brood_variant *args, size_t argc);
 uint64_t brood__collection_hash(const struct collection_shm *c, struct slice key);
 
-/* For calls.c: what is said of a server's objects, of those with this manager.  The arguments are looked at only. */
+/*
+ * For calls.c: what is said of a server's objects, of those with this manager.  The arguments are looked at only.
+ * An object is a collection or a queue (collection_queue.c), which its handle tells; only with a queue a call waits.
+ */
 #define FAMILY_MANAGER ((uint64_t)1)
 int brood__collection_new(brood_proxy *proxy, const char *type, const brood_variant *args, size_t argc);
 int brood__collection_call(uint64_t object, const char *method, const brood_variant *args, size_t argc,
-                           brood_variant *result);
+                           brood_variant *result, int timeout);
 int brood__collection_hold(uint64_t object);
 int brood__collection_free(uint64_t object);
+
+/* Likewise, of queues. */
+bool brood__value_queue_is(const char *type);
+int brood__value_queue_new(brood_proxy *proxy, const char *type, const brood_variant *args, size_t argc);
+int brood__value_queue_call(uint64_t object, const char *method, const brood_variant *args, size_t argc,
+                            brood_variant *result, int timeout);
 
 /* For brood.c. */
 bool brood__collection_scrub(struct slot_shm *slot, uint32_t index);

@@ -9,6 +9,7 @@
 #include "call/error.h"
 #include "manager/hash.h"
 
+#include <brood/queue.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,8 +47,7 @@ int brood__use_finish(struct use *u)
     return error;
 }
 
-/* The arguments one behind the other, and where each begins. */
-static int write_args(struct use *u, struct item_writer *w, const brood_variant *args, size_t argc)
+int brood__use_write(struct use *u, struct item_writer *w, const brood_variant *args, size_t argc)
 {
     size_t ends[2] = {0};
     if (argc > 2) return brood__fail_with(BROOD_EINVAL, "%s takes 2 arguments at most, not %zu", u->method, argc);
@@ -162,15 +162,17 @@ static int turn(struct use *u, uint64_t id, brood_variant *result)
 }
 
 int brood__collection_call(uint64_t object, const char *method, const brood_variant *args, size_t argc,
-                           brood_variant *result)
+                           brood_variant *result, int timeout)
 {
+    if (HANDLE_TABLE(object) == TABLE_QUEUE)
+        return brood__value_queue_call(object, method, args, argc, result, timeout);
     unsigned char near_args[BYTES_NEAR], near_result[BYTES_NEAR];
     struct item_writer w = {.bytes = near_args, .capacity = BYTES_NEAR, .most = BROOD_VARIANT_MOST, .borrowed = true};
     struct use u = {.c = brood__slot_find(TABLE_COLLECTION, object), .method = method};
     u.out = (struct item_writer){
         .bytes = near_result, .capacity = BYTES_NEAR, .most = BROOD_VARIANT_MOST, .borrowed = true};
     if (!u.c) return brood__slot_gone(TABLE_COLLECTION, object);
-    int error = write_args(&u, &w, args, argc);
+    int error = brood__use_write(&u, &w, args, argc);
     if (error == 0 && u.argc && brood__is_dict(u.c)) u.hash = brood__collection_hash(u.c, u.args[0]);
     if (error == 0) error = turn(&u, object, result);
     /* Before it is refused: what the dead had, which can't be had under the latch. */
@@ -203,8 +205,9 @@ int brood__collection_new(brood_proxy *proxy, const char *type, const brood_vari
     struct use u = {.method = type};
     uint32_t index = 0;
     while (i < count && strcmp(kinds[i].name, type) != 0) i++;
+    if (i == count && brood__value_queue_is(type)) return brood__value_queue_new(proxy, type, args, argc);
     if (i == count) return brood__fail_with(BROOD_EINVAL, "there is no type %.64s without a server", type);
-    int error = write_args(&u, &w, args, argc);
+    int error = brood__use_write(&u, &w, args, argc);
     if (error == 0) error = claim(kinds[i].kind, &index);
     if (error == 0) {
         u.c = at(index);
@@ -218,19 +221,29 @@ int brood__collection_new(brood_proxy *proxy, const char *type, const brood_vari
     return error;
 }
 
+static enum table table_of(uint64_t object)
+{
+    return HANDLE_TABLE(object) == TABLE_QUEUE ? TABLE_QUEUE : TABLE_COLLECTION;
+}
+
 int brood__collection_hold(uint64_t object)
 {
-    struct collection_shm *c = brood__slot_find(TABLE_COLLECTION, object);
-    if (!c) return brood__slot_gone(TABLE_COLLECTION, object);
-    uint64_t word = atomic_load_explicit(&c->slot.word, memory_order_relaxed);
+    enum table table = table_of(object);
+    struct slot_shm *slot = brood__slot_find(table, object);
+    if (!slot) return brood__slot_gone(table, object);
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
     uint64_t held = SLOT_WORD(HANDLE_GENERATION(object), SLOT_LIVE, OWNER_FAMILY);
-    while (brood__slot_is(&c->slot, object) && word != held)
-        if (atomic_compare_exchange_weak(&c->slot.word, &word, held)) word = held;
-    return word == held ? 0 : brood__slot_gone(TABLE_COLLECTION, object);
+    while (brood__slot_is(slot, object) && word != held)
+        if (atomic_compare_exchange_weak(&slot->word, &word, held)) word = held;
+    return word == held ? 0 : brood__slot_gone(table, object);
 }
 
 int brood__collection_free(uint64_t object)
 {
+    if (table_of(object) == TABLE_QUEUE) {
+        int error = brood_queue_free((brood_queue){object});
+        return error == BROOD_ESTALE ? brood__slot_gone(TABLE_QUEUE, object) : error;
+    }
     if (!brood__slot_retire(TABLE_COLLECTION, object)) return brood__slot_gone(TABLE_COLLECTION, object);
     brood__slot_leave(TABLE_COLLECTION, HANDLE_INDEX(object));
     give_back(at(HANDLE_INDEX(object)), object);

@@ -235,7 +235,8 @@ int brood_variant_get_handle(const brood_variant *v, uint64_t *id)
 int brood_variant_get_proxy(const brood_variant *v, brood_proxy *proxy)
 {
     if (v->kind != BROOD_VARIANT_HANDLE) return BROOD_EINVAL;
-    bool here = v->size == 0 && HANDLE_TABLE(v->as.number) == TABLE_COLLECTION;
+    uint32_t table = HANDLE_TABLE(v->as.number);
+    bool here = v->size == 0 && (table == TABLE_COLLECTION || table == TABLE_QUEUE);
     if (v->size == 0 && !here) return BROOD_EINVAL;
     *proxy = (brood_proxy){here ? FAMILY_MANAGER : v->size, v->as.number};
     return 0;

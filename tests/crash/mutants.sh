@@ -156,6 +156,8 @@ mutant collection-looks-once manager/collection_call.c 's/^( *)give_back\(at\(HA
     collection/free-used
 mutant collection-grows-in-two manager/collection.c \
     's/^( *)error = brood__pages_move\(/\1brood__pages_free(TABLE_COLLECTION, (uint32_t)(place \/ sizeof *c));\n&/' dict/grow
+mutant values-keep-their-buffer manager/collection_queue.c 's/^( *)brood__buffer_drop\(.*/\1(void)index, (void)word;/' \
+    values/get-long
 
 # --- events
 mutant event-set-unannounced sync/event.c '/^static int change/,/^}/ s/brood__os_announce\(brood__low_half\(&e->word\)\)/NULL/' \

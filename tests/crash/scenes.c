@@ -34,5 +34,6 @@ const struct scene *const scenes[] = {
     wait_scenes,
     program_scenes,
     manager_scenes,
+    value_scenes,
     NULL,
 };

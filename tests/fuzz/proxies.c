@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TYPES = 19, OF_SERVER = 14, FUNCTIONS = 64 }; /* the rest are the family's own */
+enum { TYPES = 21, OF_SERVER = 14, FUNCTIONS = 64 }; /* the rest are the family's own */
 static brood_manager manager;
 static brood_proxy proxies[TYPES];
 
@@ -42,7 +42,7 @@ static void have_all(void)
     static const char *const types[TYPES] = {
         "dict",      "list",  "Namespace", "Queue", "JoinableQueue", "Lock",    "RLock", "BoundedSemaphore",
         "Condition", "Event", "Semaphore", "Value", "Array",         "Barrier", "dict",  "list",
-        "Namespace", "Value", "Array"};
+        "Namespace", "Value", "Array",     "Queue", "JoinableQueue"};
     if (!manager.id) require(brood_manager_new(&manager, &(brood_manager_options){.max_memory = 4 << 20}) == 0);
     for (int i = 0; i < TYPES; i++) {
         brood_variant nothing = brood_variant_nil();
@@ -89,7 +89,8 @@ static void call(unsigned function, brood_proxy p, uint8_t more)
     char text[64];
     int64_t result = 0;
     bool took_key = false, took_value = false, family = m.id == brood_family().id;
-    bool there = m.id == manager.id || (family && brood__slot_find(TABLE_COLLECTION, p.object));
+    bool there = m.id == manager.id ||
+                 (family && (brood__slot_find(TABLE_COLLECTION, p.object) || brood__slot_find(TABLE_QUEUE, p.object)));
     switch (function) {
 #define KEY (took_key = true, key)
 #define VALUE (took_value = true, value)

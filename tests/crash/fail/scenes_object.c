@@ -21,8 +21,27 @@ static void found(void)
     ok(KIND_NEVER, brood_lock_free(lock));
 }
 
-/* Dicts and lists without a server, which grow; what does not fit has changed nothing. */
-enum { COLLECTED = 400 };
+/* Dicts, lists and queues without a server, which grow; what does not fit has changed nothing. */
+enum { COLLECTED = 400, LONG_VALUE = 10000 };
+
+static void values(void)
+{
+    static char text[LONG_VALUE];
+    brood_proxy queue;
+    int64_t in_queue = 0;
+    if (!ok(KIND_BELL, brood_manager_joinable_queue(brood_family(), &queue, 0))) return;
+    memset(text, 'x', sizeof text - 1);
+    for (int i = 0; i < COLLECTED; i++)
+        if (ok(KIND_BELL, brood_proxy_put(queue, i % 50 ? brood_v("a text, not the longest") : brood_v(text), 0)))
+            in_queue++;
+    expect(brood_proxy_size(queue) == in_queue);
+    while (in_queue > 0 && ok(KIND_BELL, brood_proxy_get(queue, NULL, 0))) {
+        ok(KIND_NEVER, brood_proxy_task_done(queue));
+        in_queue--;
+    }
+    if (in_queue == 0) ok(KIND_NEVER, brood_proxy_join(queue, 0));
+    ok(KIND_NEVER, brood_proxy_free(queue));
+}
 
 static void collections(void)
 {
@@ -36,6 +55,7 @@ static void collections(void)
             if (ok(KIND_BELL, brood_list_append(list, brood_v("a text that is longer than a word")))) in_list++;
         }
         expect(brood_dict_size(dict) == in_dict && brood_list_size(list) == in_list);
+        values();
         ok(KIND_NEVER, brood_dict_clear(dict));
         ok(KIND_NEVER, brood_proxy_free(list));
     }

@@ -124,6 +124,41 @@ START_TEST(each_fails_in_turn)
 }
 END_TEST
 
+/* A get of a queue leaves the item where it is, be it in the ring or in a buffer. */
+START_TEST(an_item_stays)
+{
+    static char text[20000];
+    bool ended = false, put = false;
+    memset(text, 'x', sizeof text - 1);
+    for (int n = 0; !ended; n++) {
+        brood_proxy q;
+        brood_variant out = brood_v(7);
+        brood_test_ok(brood_manager_queue(brood_family(), &q, 0));
+        for (int tries = 0; !put; tries++) {
+            left = tries;
+            int code = brood_proxy_put(q, brood_variant_list(_i ? text : LONG, a_list()), 0);
+            put = left >= 0;
+            left = -1;
+            ck_assert_int_eq(code, put ? 0 : BROOD_ENOMEM);
+            ck_assert_int_eq(brood_proxy_size(q), put);
+        }
+        put = false;
+        left = n;
+        int code = brood_proxy_get(q, &out, 0);
+        ended = left >= 0;
+        left = -1;
+        ck_assert_int_eq(code, ended ? 0 : BROOD_ENOMEM);
+        ck_assert_int_eq(out.kind, ended ? BROOD_VARIANT_LIST : BROOD_VARIANT_NIL);
+        ck_assert_int_eq(brood_proxy_size(q), !ended);
+        if (!ended) brood_test_ok(brood_proxy_get(q, &out, 0));
+        ck_assert_uint_eq(brood_variant_size(&out), 2);
+        brood_variant_free(&out);
+        brood_test_ok(brood_proxy_free(q));
+    }
+    ck_assert_int_eq(brood__pages_check(), 0);
+}
+END_TEST
+
 /* Of the result there is nothing if what goes with it fails: of setdefault the arena is full. */
 START_TEST(a_result_of_nothing)
 {
@@ -182,6 +217,7 @@ static Suite *memory_suite(void)
     TCase *all = brood_test_case(suite, "all");
     tcase_add_loop_test(all, each_fails_in_turn, 0, (int)(sizeof steps / sizeof *steps));
     tcase_add_test(all, a_result_of_nothing);
+    tcase_add_loop_test(all, an_item_stays, 0, 2);
     tcase_add_loop_test(all, making_fails_too, 0, 10);
     return suite;
 }

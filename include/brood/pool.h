@@ -8,6 +8,7 @@
  * own, as long as there is work for it, so that always so many work as the pool has workers; at most max_compensating
  * of them, and where those wait too, all for ever and for answers of their own pool that nobody is left to give, the
  * last one's wait is BROOD_EDEADLK.  Waits for other things (queues, locks, events) are not noticed.
+ * With .spares some are there from the start, and take the place of a worker that waits or has died at once.
  *
  * Workers ignore SIGINT, SIGQUIT and SIGHUP, which are for the program, and whatever else it ignores when it makes the
  * pool; they are stopped and continued together with it.  A call that waits goes on after a signal handler; the handler
@@ -16,9 +17,9 @@
  * By .method = BROOD_START_THREAD the workers are threads of the process that makes the pool, with the same calls: made in
  * brood_pool_new (and when a task waits, to stand in for it), joined by brood_pool_join, brood_pool_free and brood_fini,
  * all signals blocked.  A crash of one is the caller's.  None can be killed: what ends a pool or a task tells what runs
- * (brood_task_stopping) and waits for it, and whatever kills or limits a worker (deadline, max_tasks_per_child, the limits
- * of memory, keep_stderr, a context's executable and preload) is BROOD_EINVAL.  One initializer that fails is BROOD_EINIT.
- * Only the process that made such a pool frees it (BROOD_EPERM); any member uses it.
+ * (brood_task_stopping) and waits for it, and whatever kills, limits or replaces a worker (deadline, max_tasks_per_child,
+ * the limits of memory, keep_stderr, spares, a context's executable and preload) is BROOD_EINVAL.  One initializer that
+ * fails is BROOD_EINIT.  Only the process that made such a pool frees it (BROOD_EPERM); any member uses it.
  */
 #ifndef BROOD_POOL_H
 #define BROOD_POOL_H
@@ -66,6 +67,9 @@ typedef struct brood_pool_options {
                          in memory until then */
     unsigned max_compensating; /* workers started besides, at most, while as many wait in a task; default 64 */
     uint64_t seed;             /* of brood_task_seed; any number, 0 too */
+    unsigned spares; /* workers that are started besides and do nothing until one of the others waits in a task, or has
+                        died and is not replaced yet: then one takes its place at once; they are among those of
+                        max_compensating, or more than that; default 0, at most 4096; not in a pool of threads */
 } brood_pool_options;
 
 /* Further wishes for a task; zero means none. */
@@ -372,7 +376,8 @@ typedef enum brood_worker_state {
     BROOD_WORKER_STARTING, /* its initializer has not ended */
     BROOD_WORKER_IDLE,     /* it has no work */
     BROOD_WORKER_BUSY,     /* in a task, or in items of a map */
-    BROOD_WORKER_WAITING   /* in a task that waits for an answer of a pool */
+    BROOD_WORKER_WAITING,  /* in a task that waits for an answer of a pool */
+    BROOD_WORKER_SPARE     /* kept to stand in for another, and none is missing */
 } brood_worker_state;
 
 /* A worker at the moment of the look. */

@@ -41,7 +41,7 @@ void brood__nest_ask(struct pool_shm *pool)
 /* Whether what this seat waits for is an answer of this pool that is still to come. */
 static bool waits_in_vain(struct pool_shm *pool, uint64_t what)
 {
-    if (what == 0 || what == WAITS_ELSEWHERE) return false;
+    if (what == 0 || what == WAITS_ELSEWHERE || what == WAITS_PARKED) return false;
     if (what & WAITS_MAP) {
         uint32_t index = (uint32_t)(what >> 32 & 0x7fffffff) - 1;
         if (index >= JOBS) return false;
@@ -90,6 +90,7 @@ int brood__nest_wait(struct nest *nest, uint64_t pool_id, uint64_t what)
     if (!nest->seat) return 0;
     bool own = pool_id == (brood__post_here() ? brood__post.pool_id : brood__me()->pool);
     atomic_store(&nest->seat->waits, own ? what : WAITS_ELSEWHERE);
+    brood__nest_unpark(nest->pool);
     if (brood__post_here()) {
         brood__threads_stand_in(nest->pool);
         return own && is_told(nest) ? BROOD_EDEADLK : 0;
@@ -109,32 +110,52 @@ void brood__nest_end(struct nest *nest)
 
 /* ----------------------------------------------------------------------------------------------- in those who stand in */
 
-/* How many are at work, or on their way to it; *waiting: how many wait. */
-static uint32_t at_work(struct pool_shm *pool, uint32_t *waiting)
+/* What those in the seats do at this moment; seq_cst. */
+struct count {
+    uint32_t work, begin, wait, parked;
+};
+static struct count count(struct pool_shm *pool)
 {
-    uint32_t seats = atomic_load(&pool->seats), n = 0;
-    *waiting = 0;
+    uint32_t seats = atomic_load(&pool->seats);
+    struct count n = {0};
     for (uint32_t i = 0; i < seats && i < pool->seat_room; i++) {
         struct seat_shm *seat = brood__pool_seat(pool, i);
         if (!atomic_load(&seat->member)) continue;
-        if (atomic_load(&seat->waits))
-            ++*waiting;
-        else
-            n++;
+        uint64_t waits = atomic_load(&seat->waits);
+        uint32_t *what = waits == WAITS_PARKED                        ? &n.parked
+                         : waits                                      ? &n.wait
+                         : atomic_load(&seat->items) == SEAT_STARTING ? &n.begin
+                                                                      : &n.work;
+        ++*what;
     }
     return n;
 }
 
+/* How many are at work, or on their way to it. */
+static uint32_t at_work(struct pool_shm *pool)
+{
+    struct count n = count(pool);
+    return n.work + n.begin;
+}
+
 bool brood__nest_short(struct pool_shm *pool)
 {
-    uint32_t waiting;
-    return at_work(pool, &waiting) < pool->workers;
+    return at_work(pool) < pool->workers;
 }
 
 bool brood__nest_many(struct pool_shm *pool)
 {
-    uint32_t waiting;
-    return at_work(pool, &waiting) > pool->workers;
+    return at_work(pool) > pool->workers;
+}
+
+bool brood__nest_spare_over(struct pool_shm *pool)
+{
+    return count(pool).work > pool->workers;
+}
+
+bool brood__nest_spare_missed(struct pool_shm *pool)
+{
+    return count(pool).work < pool->workers;
 }
 
 bool brood__nest_over(struct pool_shm *pool, uint32_t seat, int64_t *since)
@@ -154,10 +175,13 @@ bool brood__nest_over(struct pool_shm *pool, uint32_t seat, int64_t *since)
 void brood__nest_manage(struct pool_shm *pool, bool (*start)(struct pool_shm *pool, uint32_t seat, void *of), void *of)
 {
     if (atomic_exchange(&pool->help, HELP_NONE) == HELP_NONE) return; /* seq_cst, before the count */
-    uint32_t waiting, working = at_work(pool, &waiting), seat = pool->workers;
-    if (waiting == 0 || working >= pool->workers) return;
+    struct count now = count(pool);
+    uint32_t working = now.work + now.begin, seat = pool->workers + pool->spares;
+    if (now.wait == 0 || working >= pool->workers) return;
     atomic_store(&pool->help, HELP_WANTED);
     atomic_thread_fence(memory_order_seq_cst); /* as in brood__nest_wait */
+    working += now.parked;                     /* they have been rung */
+    if (working >= pool->workers) return;
     uint32_t wanted = pool->workers - working, queued = brood__task_queue_length(pool, wanted);
     if (queued < wanted && brood__map_ready(pool, brood__pool_seat(pool, pool->seat_room))) queued = wanted;
     for (; queued > 0 && seat < pool->most_seats && seat < pool->seat_room; seat++) {

@@ -13,6 +13,14 @@
  * If a process dies here: the supervisor clears the seat, and looks at all pools after each death, so what the dead has
  * not asked for is seen.  If the supervisor dies over it, the next one begins with WANTED in all pools, and counts.
  *
+ * Spares sit in the first of those seats for good.  One is parked (waits, pool_shm.parked) while as many workers as the
+ * pool has take work without it, or will when they have what they do now; those that are dead, begin or wait don't.  It
+ * marks itself, and the word, before it counts; who makes the count less looks at the word after that (seq_cst: one of the
+ * two sees the other): a worker as it begins to wait, the supervisor when it has emptied a seat.  One that works looks
+ * whether it is too many after each run, and when it finds no work: after it is parked it looks for work once more, and
+ * wakes others for what there is.
+ * If a process dies here: the supervisor empties the seat and rings; the next supervisor rings without looking.
+ *
  * When all seats there can be have workers that wait for ever for answers of this very pool, none of which is there,
  * nobody can go on: who finds that gets BROOD_EDEADLK; of several at once one, under the arena's verdict latch.
  */
@@ -27,6 +35,7 @@ enum help { HELP_NONE, HELP_WANTED, HELP_ASKED };
 #define WAITS_MAP ((uint64_t)1 << 63)
 #define WAITS_FOR_MAP(index, serial) (WAITS_MAP | ((uint64_t)(index) + 1) << 32 | (uint64_t)(serial))
 #define WAITS_ELSEWHERE ((uint64_t)1)
+#define WAITS_PARKED ((uint64_t)2) /* for a worker to be missing; see below */
 
 /* A wait; zeroes at its beginning. */
 struct nest {
@@ -50,6 +59,19 @@ void brood__nest_manage(struct pool_shm *pool, bool (*start)(struct pool_shm *po
 
 /* In a worker, between two tasks: whether it stands in for nobody any more.  *since: of one who asks; 0 at first. */
 bool brood__nest_over(struct pool_shm *pool, uint32_t seat, int64_t *since);
+/* Whether so many take work that this spare, which does, is one too many; or so few that it, which is parked, is missed. */
+bool brood__nest_spare_over(struct pool_shm *pool);
+bool brood__nest_spare_missed(struct pool_shm *pool);
+/* Those that are parked look again: after what makes one be missed, or leave. */
+static inline void brood__nest_unpark(struct pool_shm *pool)
+{
+    if (atomic_load(&pool->parked)) brood__os_futex_clear_and_wake(&pool->parked); /* seq_cst, see above */
+}
+/* The worker of this seat is a spare. */
+static inline bool brood__nest_spare(const struct pool_shm *pool, uint32_t seat)
+{
+    return seat >= pool->workers && seat - pool->workers < pool->spares;
+}
 /* Whether fewer, or more, are at work than are to be, at this moment. */
 bool brood__nest_short(struct pool_shm *pool);
 bool brood__nest_many(struct pool_shm *pool);

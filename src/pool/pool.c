@@ -181,6 +181,7 @@ static int check(const brood_pool_options *o)
     if (o->workers > MOST_WORKERS) return brood__fail_with(BROOD_EINVAL, "at most %u workers", MOST_WORKERS);
     if (o->max_compensating > MOST_WORKERS)
         return brood__fail_with(BROOD_EINVAL, "at most %u compensating workers", MOST_WORKERS);
+    if (o->spares > MOST_WORKERS) return brood__fail_with(BROOD_EINVAL, "at most %u spares", MOST_WORKERS);
     if ((unsigned)o->method > BROOD_START_THREAD) return brood__fail_with(BROOD_EINVAL, "no such start method");
     int error = brood__context_check(o->context);
     if (error == 0 && named_method(o) == BROOD_START_THREAD) error = brood__threads_check(o);
@@ -241,7 +242,7 @@ static int furnish(struct pool_shm *pool, uint32_t index, const brood_pool_optio
 {
     uint32_t workers = o->workers ? o->workers : brood_cpu_count();
     uint32_t more = o->max_compensating ? o->max_compensating : DEFAULT_COMPENSATING;
-    uint32_t room = workers + more;
+    uint32_t room = workers + (more > o->spares ? more : o->spares);
     if (!brood__pool_furnished(pool) || pool->seat_room < room) {
         *(volatile uint32_t *)&pool->seat_room = 0;
         brood__pages_free(TABLE_POOL, index);
@@ -255,7 +256,8 @@ static int furnish(struct pool_shm *pool, uint32_t index, const brood_pool_optio
     for (uint32_t i = 0; i <= pool->seat_room; i++) memset(brood__pool_seat(pool, i), 0, sizeof(struct seat_shm));
     pool->workers = workers;
     pool->most_seats = room;
-    atomic_store(&pool->seats, workers);
+    pool->spares = o->spares;
+    atomic_store(&pool->seats, workers + o->spares);
     return 0;
 }
 
@@ -263,7 +265,8 @@ static void reset(struct pool_shm *pool, const brood_pool_options *o)
 {
     memset(pool->name, 0, sizeof pool->name);
     snprintf(pool->name, sizeof pool->name, "%s", o->name ? o->name : "pool");
-    pool->workers = 0; /* until there are seats for them */
+    pool->workers = pool->spares = 0; /* until there are seats for them */
+    atomic_store(&pool->parked, 0);
     pool->max_tasks_per_child = o->max_tasks_per_child;
     pool->max_pending = o->max_pending ? o->max_pending : DEFAULT_PENDING;
     brood_start_method method = named_method(o);
@@ -499,8 +502,10 @@ static void describe_worker(struct pool_shm *pool, uint32_t seat_number, const s
     *worker = (brood_worker){.pid = m->pid, .id = seat_number};
     worker->task = atomic_load(brood__pool_threaded(pool) ? &seat->task : &((struct member_shm *)(uintptr_t)m)->task);
     worker->items = items == SEAT_STARTING ? 0 : items;
+    uint64_t waits = atomic_load(&seat->waits);
     worker->state = items == SEAT_STARTING                            ? BROOD_WORKER_STARTING
-                    : atomic_load(&seat->waits)                       ? BROOD_WORKER_WAITING
+                    : waits == WAITS_PARKED                           ? BROOD_WORKER_SPARE
+                    : waits                                           ? BROOD_WORKER_WAITING
                     : worker->task || atomic_load(&seat->inside) != 0 ? BROOD_WORKER_BUSY
                                                                       : BROOD_WORKER_IDLE;
     name_task(pool, worker);

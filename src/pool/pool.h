@@ -25,7 +25,7 @@
  * while a seat names it.  If the worker dies the supervisor clears inside and waits, then member.  Behind the seats of
  * the pool's workers there are some for those that stand in for workers that wait (nest.c); the last one of all is the
  * supervisor's own, for its looks at jobs.
- * waits is the worker's: what its task waits for, while it does (nest.c); 0: it does not.
+ * waits is the worker's: what its task waits for, while it does, or that it is parked (nest.h); 0: neither.
  */
 struct seat_shm {
     _Atomic uint32_t member;
@@ -246,6 +246,8 @@ struct pool_shm {
     _Atomic uint64_t series;         /* the next number of a submit, map or stream, see series.h */
     _Atomic uint32_t urgent;         /* bit p: tasks of priority p > 0 may be queued */
     os_word answers;                 /* who waits for any answer of the pool; 0 or OS_WAITERS */
+    uint32_t spares;                 /* seats behind `workers` that are kept filled (nest.h) */
+    os_word parked;                  /* workers in those with nobody to stand in for; 0 or OS_WAITERS */
     _Atomic uint32_t claim_urgent_at[PRIORITIES - 1]; /* as claim_at */
     uint64_t segment[SEGMENTS];                       /* handles of buffers */
     struct latch_shm idle;                            /* a monitor: workers without work sleep here */

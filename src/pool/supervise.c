@@ -108,6 +108,7 @@ static bool ring(struct pool_shm *pool, uint64_t pool_id)
     bool sure = brood__monitor_ring(&pool->idle);
     brood__os_futex_clear_and_wake(&pool->gone.word);
     brood__os_futex_clear_and_wake(&pool->answers);
+    brood__os_futex_clear_and_wake(&pool->parked);
     for (uint32_t i = 0; brood__pool_furnished(pool) && i < JOBS; i++)
         brood__os_futex_clear_and_wake(&brood__pool_job(pool, i)->bell);
     uint32_t slots = atomic_load(&pool->slots);
@@ -348,6 +349,14 @@ static void count_end(struct pool_shm *pool, const struct member_shm *m, struct 
     count_failure(pool, m->pool, r, BROOD_ESTART, detail);
 }
 
+/* A seat is empty: spares may be missed, and others to stand in, by those who counted on the dead. */
+static void count_again(struct pool_shm *pool)
+{
+    uint32_t none = HELP_NONE;
+    atomic_compare_exchange_strong(&pool->help, &none, HELP_WANTED);
+    brood__nest_unpark(pool);
+}
+
 static void ended(uint32_t dead)
 {
     struct member_shm *m = brood__member_at(dead);
@@ -373,6 +382,7 @@ static void ended(uint32_t dead)
     atomic_store(&seat->waits, 0);
     atomic_store(&seat->member, 0);
     if (!pool) return;
+    count_again(pool);
     struct record *r = record_of(index, atomic_load(&pool->slot.word));
     uint32_t how = atomic_load(&m->ended);
     /* Not known how: a child of the supervisor before us, which was killed as well. */
@@ -424,6 +434,7 @@ static bool clear_seat(struct pool_shm *pool, uint64_t pool_id, uint32_t i)
     atomic_store(&seat->inside, 0);
     atomic_store(&seat->waits, 0);
     atomic_store(&seat->member, 0);
+    count_again(pool);
     return true;
 }
 
@@ -454,7 +465,9 @@ static bool start_another(struct pool_shm *pool, uint32_t seat, void *record)
 static int64_t fill_seats(struct pool_shm *pool, uint64_t pool_id, struct record *r)
 {
     if (r->start_at > brood__os_now()) return r->start_at;
-    for (uint32_t i = 0; i < pool->workers && r->start_at <= brood__os_now(); i++)
+    bool open = atomic_load(&pool->state) == POOL_OPEN;
+    uint32_t seats = pool->workers + (open ? pool->spares : 0);
+    for (uint32_t i = 0; i < seats && r->start_at <= brood__os_now(); i++)
         if (!atomic_load(&brood__pool_seat(pool, i)->member)) start_worker(pool, pool_id, i, r);
     brood__nest_manage(pool, start_another, r);
     return r->start_at > brood__os_now() ? r->start_at : OS_NEVER;
@@ -499,6 +512,7 @@ static int64_t manage_pool(uint32_t index)
     }
     uint32_t state = owned ? atomic_load(&pool->state) : (uint32_t)POOL_TERMINATED, empty = 0;
     bool over = state >= POOL_STOPPING || broken;
+    if (state != POOL_OPEN) brood__nest_unpark(pool); /* there may be nothing left to stand in for */
     int64_t next = keep_time(pool, pool_id, r);
     if (over) cancel_all(pool, pool_id, broken, owned);
     if (state == POOL_TERMINATED || broken)

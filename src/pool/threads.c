@@ -261,6 +261,7 @@ int brood__threads_check(const brood_pool_options *o)
     const char *not = o->max_tasks_per_child                                          ? "max_tasks_per_child"
                       : o->memory_limit                                               ? "memory_limit"
                       : o->max_memory_per_child                                       ? "max_memory_per_child"
+                      : o->spares                                                     ? "spares"
                       : o->keep_stderr                                                ? "keep_stderr"
                       : o->context && (o->context->executable || o->context->preload) ? "context"
                                                                                       : NULL;

@@ -77,6 +77,24 @@ static bool rest(const struct post *post)
     return true;
 }
 
+/* One that is kept to stand in, with nobody to stand in for: sleep until there is, or it is to leave. */
+static void park(const struct post *post)
+{
+    struct pool_shm *pool = post->pool;
+    struct seat_shm *seat = post->seat;
+    atomic_store(&seat->waits, WAITS_PARKED);
+    if (brood__task_queued(pool) || brood__map_ready(pool, seat))
+        brood__pool_wake(pool, INT_MAX); /* it may have been woken for this */
+    for (;;) {
+        atomic_exchange(&pool->parked, OS_WAITERS);
+        /* Marked before the looks, some of whose loads are but acquire; pairs with the swaps of who makes it go on. */
+        atomic_thread_fence(memory_order_seq_cst);
+        if (leave(pool, post->pool_id, seat) || brood__nest_spare_missed(pool)) break;
+        brood__sleep(&pool->parked, OS_WAITERS, OS_NEVER, post->pool_id);
+    }
+    atomic_store(&seat->waits, 0);
+}
+
 /* A process that has run so much, or has so much memory, that another is to take its place. */
 static bool is_spent(const struct pool_shm *pool, uint32_t items)
 {
@@ -98,12 +116,18 @@ static void work_on(const struct post *post, bool thread)
     struct seat_shm *seat = post->seat;
     uint32_t most = pool->max_tasks_per_child, items = 0;
     int64_t too_many = 0;
+    bool spare = brood__nest_spare(pool, post->number);
     atomic_store(&seat->waits, 0);
     atomic_store(&seat->items, 0);
+    if (spare && brood__nest_spare_over(pool)) park(post);
     while (!leave(pool, post->pool_id, seat)) {
         int64_t ran = work(pool, post->pool_id, seat, most ? most - items : 0);
         if (ran < 0) {
-            if (rest(post) || (thread && !brood__threads_resign(post))) continue;
+            if (spare && brood__nest_spare_over(pool)) {
+                park(post);
+                continue;
+            }
+            if (rest(post) || spare || (thread && !brood__threads_resign(post))) continue;
             break;
         }
         brood__os_announce(NULL);
@@ -114,6 +138,10 @@ static void work_on(const struct post *post, bool thread)
         items += (uint32_t)ran;
         atomic_store_explicit(&seat->items, items, memory_order_relaxed);
         if (is_spent(pool, items)) break;
+        if (spare) {
+            if (brood__nest_spare_over(pool)) park(post);
+            continue;
+        }
         if (brood__nest_over(pool, post->number, &too_many) && (!thread || brood__threads_resign(post))) break;
     }
 }

@@ -292,6 +292,13 @@ mutant nest-submits-unasked pool/pool.c 's/if \(help == HELP_WANTED\) brood__nes
 mutant nest-help-forgotten pool/supervise.c 's/^ *atomic_store\(&at\(i\)->help, HELP_WANTED\);.*$//' nest/help
 mutant nest-seat-still-waits pool/supervise.c '/^static void ended/,/^}/ s/atomic_store\(&seat->waits, 0\);//' nest/waiter
 mutant nest-nobody-told pool/nest.c 's/return own && is_told\(nest\) \? BROOD_EDEADLK : 0;/return 0;/' nest/told
+mutant nest-left-uncounted pool/supervise.c 's/^ *atomic_compare_exchange_strong\(&pool->help, .*$//' nest/left
+mutant spare-waiter-silent pool/nest.c 's/^ *brood__nest_unpark\(nest->pool\);//' spare/worker
+mutant spare-death-silent pool/supervise.c '/^static void count_again/,/^}/ s/brood__nest_unpark\(pool\);//' spare/supervisor
+mutant spare-successor-silent pool/supervise.c 's/^ *brood__os_futex_clear_and_wake\(&pool->parked\);//' spare/supervisor
+mutant spare-closed-silent pool/supervise.c 's/^ *if \(state != POOL_OPEN\) brood__nest_unpark\(pool\);.*$//' spare/supervisor
+mutant spare-marks-late pool/worker.c 's/^ *atomic_exchange\(&pool->parked, OS_WAITERS\);//; s/^( *)brood__sleep\(&pool->parked,/\1atomic_exchange(\&pool->parked, OS_WAITERS);\n&/' \
+    spare/supervisor spare/dies
 mutant stream-loss-unplaced pool/fate.c 's/t->ran = running && .*;/t->ran = 0;/' stream/worker
 mutant stream-item-unsaid pool/task.c 's/^ *atomic_store_explicit\(&t->running, i \+ 1, memory_order_relaxed\);//' stream/worker
 mutant stream-rest-runs-twice pool/flow.c 's/uint32_t ends = e->ran \+ \(code < 0\);/uint32_t ends = e->ran;/' stream/worker

@@ -4,7 +4,8 @@
  * have gone the server has what it had before.
  *
  * An input is a row of events: a byte with the client in its low bits; of the rest 0: a message of so many bytes as the
- * next two say; 1: the client goes, and another comes; 2: time goes by.  The same bytes are an answer to a client, too.
+ * next two say; 1: the client goes, and another comes; 2: time goes by; 3: so many bytes as they are, frames or not, come
+ * on its connection.  A message's bytes are an answer to a client, too.
  */
 #include "fuzz.h"
 #include "manager/server.h"
@@ -94,6 +95,13 @@ static void as_answer(const unsigned char *bytes, size_t size)
     brood_variant_free(&v);
 }
 
+/* What the server reads of it may be a part of a frame, some frames, or none. */
+static void say(int i, const uint8_t *bytes, size_t size)
+{
+    ssize_t n = send(ends[i], bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n > 0 && !clients[i]->paused) brood__client_ready(clients[i], OS_READABLE);
+}
+
 static size_t message_of(const uint8_t *bytes, size_t size, size_t at)
 {
     size_t length = size - at < 2 ? size - at : (size_t)(bytes[at] << 8 | bytes[at + 1]) + 2;
@@ -110,6 +118,10 @@ static void play(const uint8_t *bytes, size_t size)
         } else if (event == 2) {
             server.now += (int64_t)1000000000;
             brood__timer_run(&server);
+        } else if (event == 3) {
+            size_t length = message_of(bytes, size, at), begin = length < 2 ? length : 2;
+            say(i, bytes + at + begin, length - begin);
+            at += length;
         } else {
             size_t length = message_of(bytes, size, at), begin = length < 2 ? length : 2;
             /* A copy of its very size: what reads beyond is seen. */

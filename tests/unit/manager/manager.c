@@ -444,6 +444,50 @@ START_TEST(the_server_is_killed)
 }
 END_TEST
 
+/* All kinds of calls, until the server has gone; no other error comes. */
+BROOD_TASK(works_until_lost, int, struct company, c, int, number)
+{
+    brood_variant out;
+    for (;;) {
+        int code = brood_proxy_acquire(c.lock, BROOD_FOREVER);
+        if (code == BROOD_EOWNERDEAD) code = 0;
+        if (code == 0) code = brood_dict_set(c.dict, brood_v(number), brood_variant_list("some", "text", number));
+        if (code == 0) code = brood_proxy_release(c.lock);
+        if (code == 0) code = brood_proxy_put(c.queue, brood_v(number), BROOD_FOREVER);
+        if (code == 0 && (code = brood_proxy_get(c.queue, &out, BROOD_FOREVER)) == 0) brood_variant_free(&out);
+        if (code == 0) code = brood_proxy_wait(c.barrier, BROOD_FOREVER);
+        if (code < 0) return code == BROOD_ELOST ? 0 : 1;
+    }
+}
+
+/* Wherever in its work the server is when it is killed: nobody hangs, and nothing is left.  _i: how far it is. */
+START_TEST(the_server_is_killed_at_work)
+{
+    works_until_lost_args args;
+    brood_process children[3], server;
+    char path[64];
+    brood_manager m;
+    brood_manager_stats stats;
+    snprintf(path, sizeof path, "/tmp/brood-killed-%d.socket", (int)getpid());
+    brood_test_ok(brood_manager_new(&m, &(brood_manager_options){.method = members_methods[_i % 3], .address = path}));
+    ck_assert_int_eq(brood_process_active_children(&server, 1), 1);
+    brood_test_ok(brood_manager_dict(m, &args.c.dict));
+    brood_test_ok(brood_manager_queue(m, &args.c.queue, 2));
+    brood_test_ok(brood_manager_lock(m, &args.c.lock));
+    brood_test_ok(brood_manager_barrier(m, &args.c.barrier, 2));
+    for (args.number = 0; args.number < 3; args.number++)
+        members_start(&children[args.number], members_methods[_i % 3], works_until_lost, &args);
+    do brood_test_ok(brood_manager_get_stats(m, &stats));
+    while (stats.clients < 4 || stats.requests < 50 + 37 * (uint64_t)_i);
+    brood_test_ok(brood_process_kill(server));
+    for (int i = 0; i < 3; i++) members_end(children[i], 0);
+    ck_assert_int_eq(brood_proxy_release(args.c.lock), BROOD_ELOST);
+    brood_test_ok(brood_manager_free(m));
+    ck_assert_int_eq(access(path, F_OK), -1);
+    ck_assert_int_eq(brood_process_active_children(NULL, 0), 0);
+}
+END_TEST
+
 BROOD_TASK(makes_one, int, brood_buffer, shared, brood_event, ready)
 {
     brood_manager m;
@@ -549,6 +593,7 @@ static Suite *manager_suite(void)
     TCase *ends = brood_test_case(suite, "ends");
     tcase_add_loop_test(ends, by_address_and_key, 0, 3);
     tcase_add_loop_test(ends, the_server_is_killed, 0, MEMBERS_METHODS);
+    tcase_add_loop_test(ends, the_server_is_killed_at_work, 0, 12);
     tcase_add_loop_test(ends, goes_with_its_owner, 0, MEMBERS_METHODS);
     tcase_add_test(ends, what_cannot_be);
     return suite;

@@ -3,7 +3,7 @@
 #include "os/os.h"
 #include "play.h"
 
-enum { PATIENCE_MS = 3000 };
+enum { PATIENCE_MS = 3000, WORK_MS = 10000 };
 
 struct things {
     brood_proxy dict, queue, lock;
@@ -52,6 +52,33 @@ static void use_all(brood_manager m)
     ok(KIND_MANAGER, brood_proxy_free(t.dict));
 }
 
+static BROOD_VARIANT_TASK(double_it, args, result)
+{
+    int64_t n = 0;
+    int error = brood_variant_get_int(brood_variant_at(args, 0), &n);
+    *result = brood_v(2 * n);
+    return error;
+}
+
+static void manager_pool(void)
+{
+    brood_manager m;
+    brood_proxy pool;
+    brood_variant v = brood_variant_nil();
+    int64_t n = 0;
+    if (!ok(KIND_MANAGER, brood_manager_new(&m, NULL))) return;
+    if (ok(KIND_MANAGER, brood_manager_pool(m, &pool, 1))) {
+        if (ok(KIND_MANAGER, brood_proxy_apply(pool, double_it, brood_variant_list(21), &v, WORK_MS)))
+            expect(brood_variant_get_int(&v, &n) == 0 && n == 42);
+        brood_variant_free(&v);
+        if (ok(KIND_MANAGER, brood_proxy_map(pool, double_it, brood_variant_list(1, 2, 3), &v, WORK_MS)))
+            expect(brood_variant_size(&v) == 3);
+        brood_variant_free(&v);
+        ok(KIND_MANAGER, brood_proxy_free(pool));
+    }
+    ok(KIND_NEVER, brood_manager_free(m));
+}
+
 static void manager(void)
 {
     brood_manager m;
@@ -62,5 +89,6 @@ static void manager(void)
 
 const struct scene manager_scenes[] = {
     {.name = "manager", .body = manager},
+    {.name = "manager_pool", .body = manager_pool},
     {.name = NULL},
 };

@@ -29,7 +29,7 @@ BROOD_TASK(pid, pid_t, int, unused)
 /* Who answers the innermost of so many tasks, each of which waits for the next. */
 BROOD_TASK(deeper, int, brood_pool, pool, int, depth)
 {
-    int result;
+    int result = 0;
     if (depth == 0) return brood_worker_id();
     brood_future future;
     int error = brood_pool_submit(pool, &future, deeper, (&(deeper_args){pool, depth - 1}));
@@ -161,9 +161,9 @@ START_TEST(a_spare_that_dies_is_replaced)
     brood_pool pool = make(_i, 1, 1, 100);
     all_there(pool, 1, 1);
     for (int i = 0; i < 5; i++) {
-        pid_t was = wait_state(pool, 1, BROOD_WORKER_SPARE), is;
+        pid_t was = wait_state(pool, 1, BROOD_WORKER_SPARE);
         ck_assert_int_eq(kill(was, SIGKILL), 0);
-        while ((is = wait_state(pool, 1, BROOD_WORKER_SPARE)) == was) poll(NULL, 0, 1);
+        while (wait_state(pool, 1, BROOD_WORKER_SPARE) == was) poll(NULL, 0, 1);
         ck_assert_int_eq(ask(pool), 0);
     }
     done(pool);

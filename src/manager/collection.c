@@ -9,6 +9,9 @@
 #define ROWS_MOST (UINT32_C(1) << 30)
 #define SIZE_MOST ((uint64_t)1 << 35) /* what a place can name */
 #define SLIM_FROM (16u << 10)
+/* Of a dict's row and its places in the index; of an item in both halves of a list. */
+#define ROW_BYTES (sizeof(struct row) + 2 * sizeof(uint32_t))
+#define ITEM_BYTES (2 * sizeof(uint64_t))
 
 /* ------------------------------------------------------------------------------------------------------------- refs */
 
@@ -25,7 +28,8 @@ struct slice brood__ref_slice(const struct body *b, const uint64_t *ref)
 {
     struct slice bytes = {.at = (const unsigned char *)ref, .size = (size_t)ref_size(*ref)};
     if (*ref & SHORT_BIT) return bytes;
-    if (ref_place(*ref) > b->size || bytes.size > b->size - ref_place(*ref)) return (struct slice){0};
+    if (ref_place(*ref) < b->heap || ref_place(*ref) > b->size || bytes.size > b->size - ref_place(*ref))
+        return (struct slice){0};
     bytes.at = (const unsigned char *)b + ref_place(*ref);
     return bytes;
 }
@@ -55,12 +59,14 @@ void brood__ref_drop(struct body *b, uint64_t ref)
 
 /* ---------------------------------------------------------------------------------------------------------- deriving */
 
-void brood__index_add(struct body *b, uint64_t row)
+bool brood__index_add(struct body *b, uint64_t row)
 {
     uint32_t *index = brood__index(b);
-    uint64_t mask = b->slots - 1, i = brood__row(b, row)->hash & mask;
-    while (index[i]) i = (i + 1) & mask; /* there are twice as many as rows */
+    uint64_t mask = b->slots - 1, i = brood__row(b, row)->hash & mask, n = 0;
+    while (index[i] && n++ < mask) i = (i + 1) & mask; /* there are twice as many as rows */
+    if (index[i]) return false;
     index[i] = (uint32_t)row + 1;
+    return true;
 }
 
 /* One ref that counts, in a walk over all. */
@@ -99,6 +105,27 @@ void brood__collection_derive(struct collection_shm *c)
     b->dead = b->tail - b->heap - named;
 }
 
+bool brood__collection_is_sound(const struct collection_shm *c)
+{
+    const struct body *b = brood__body(c);
+    uint32_t kind = atomic_load_explicit(&((struct collection_shm *)(uintptr_t)c)->kind, memory_order_relaxed);
+    bool dict = kind <= COLLECTION_NAMESPACE;
+    if (kind < COLLECTION_DICT || kind > COLLECTION_VALUE) return false;
+    if (!b) return true;
+    uint64_t size = brood__pages_size(&c->slot), of_row = dict ? ROW_BYTES : ITEM_BYTES;
+    return size && b->size == size && b->room && b->room <= ROWS_MOST && b->heap == sizeof *b + b->room * of_row &&
+           b->heap <= size && b->slots == (dict ? 2 * b->room : 0) && (b->slots & (b->slots - 1)) == 0;
+}
+
+bool brood__collection_is_derived(const struct collection_shm *c)
+{
+    const struct body *b = brood__body(c);
+    if (!b) return true;
+    uint64_t rows = atomic_load_explicit(&((struct body *)(uintptr_t)b)->state, memory_order_relaxed) >> 1;
+    return rows <= b->room && b->tail >= b->heap && b->tail <= b->size && b->tail % 8 == 0 &&
+           b->dead <= b->tail - b->heap && b->live <= rows && b->last <= rows;
+}
+
 /* ------------------------------------------------------------------------------------------------------ another body */
 
 struct shape {
@@ -112,7 +139,7 @@ static struct shape shape_of(bool dict, uint64_t rows, uint64_t bytes)
     while (s.rows < rows) s.rows *= 2;
     if (!dict && rows > ROWS_LEAST) s.rows = rows;
     s.slots = dict ? 2 * s.rows : 0;
-    uint64_t of_row = dict ? sizeof(struct row) + 2 * sizeof(uint32_t) : 2 * sizeof(uint64_t);
+    uint64_t of_row = dict ? ROW_BYTES : ITEM_BYTES;
     if (rows > ROWS_MOST || bytes >= SIZE_MOST) return s;
     s.heap = sizeof(struct body) + s.rows * of_row;
     uint64_t size = (s.heap + bytes + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE;
@@ -120,13 +147,15 @@ static struct shape shape_of(bool dict, uint64_t rows, uint64_t bytes)
     return s;
 }
 
+/* As it is in the other one; REF_NONE: it names nothing, or there is no room, as can't be. */
 static uint64_t copy_ref(const struct body *from, struct body *to, uint64_t ref)
 {
-    return brood__ref_make(to, brood__ref_slice(from, &ref));
+    struct slice bytes = brood__ref_slice(from, &ref);
+    return bytes.at && brood__heap_need(bytes.size) <= to->size - to->tail ? brood__ref_make(to, bytes) : REF_NONE;
 }
 
-/* All that counts, in its order. */
-static void fill(const struct body *from, struct body *to, const struct shape *s)
+/* All that counts, in its order.  What is derived said how much that is: false, if there is more. */
+static bool fill(const struct body *from, struct body *to, const struct shape *s)
 {
     memset(to, 0, sizeof *to);
     to->size = s->size;
@@ -139,20 +168,25 @@ static void fill(const struct body *from, struct body *to, const struct shape *s
     for (uint64_t i = 0; i < rows; i++) {
         if (!s->slots) {
             uint64_t ref = atomic_load_explicit(&brood__items(from, false)[i], memory_order_relaxed);
-            atomic_store_explicit(&brood__items(to, false)[live++], copy_ref(from, to, ref), memory_order_relaxed);
+            ref = live < to->room ? copy_ref(from, to, ref) : REF_NONE;
+            if (ref == REF_NONE) return false;
+            atomic_store_explicit(&brood__items(to, false)[live++], ref, memory_order_relaxed);
             continue;
         }
         const struct row *row = brood__row(from, i);
         uint64_t value = atomic_load_explicit(&((struct row *)(uintptr_t)row)->value, memory_order_relaxed);
         if (!value) continue;
+        if (live == to->room) return false;
         struct row *copy = brood__row(to, live);
         copy->hash = row->hash;
         copy->key = copy_ref(from, to, row->key);
-        atomic_store_explicit(&copy->value, copy_ref(from, to, value), memory_order_relaxed);
-        brood__index_add(to, live++);
+        value = copy_ref(from, to, value);
+        atomic_store_explicit(&copy->value, value, memory_order_relaxed);
+        if (copy->key == REF_NONE || value == REF_NONE || !brood__index_add(to, live++)) return false;
     }
     to->live = to->last = live;
     atomic_store_explicit(&to->state, (uint64_t)live << 1, memory_order_relaxed);
+    return true;
 }
 
 /* (1) pages of a spare slot's, (2) filled, (3) the collection's: the commit. */
@@ -165,9 +199,11 @@ static int move(struct collection_shm *c, const struct shape *s)
     if (error < 0) return error;
     error = brood__pages_allocate(TABLE_BUFFER, spare, (size_t)s->size);
     if (error == 0) {
-        fill(brood__body(c), brood__at(brood__slot_at(TABLE_BUFFER, spare)->body), s);                   /* (2) */
-        error = brood__pages_move(TABLE_BUFFER, spare, TABLE_COLLECTION, (uint32_t)(place / sizeof *c)); /* (3) */
+        bool all = fill(brood__body(c), brood__at(brood__slot_at(TABLE_BUFFER, spare)->body), s); /* (2) */
+        if (!all) error = BROOD_ECORRUPT;
     }
+    if (error == 0)
+        error = brood__pages_move(TABLE_BUFFER, spare, TABLE_COLLECTION, (uint32_t)(place / sizeof *c)); /* (3) */
     brood__slot_release(TABLE_BUFFER, spare);
     return error;
 }

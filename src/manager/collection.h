@@ -119,7 +119,16 @@ static inline uint64_t brood__heap_need(size_t size)
 {
     return size <= REF_SHORT ? 0 : ((uint64_t)size + 7) & ~(uint64_t)7;
 }
-/* Room for so many rows and bytes of the heap; the body may be another one then.  0, BROOD_EARENA, BROOD_EDEADLK. */
+/*
+ * Whether the body is what its head says, as far as all else here relies on it; and what is derived possible.  A segment
+ * that somebody has written over is BROOD_ECORRUPT, and stays as it is.
+ */
+bool brood__collection_is_sound(const struct collection_shm *c);
+bool brood__collection_is_derived(const struct collection_shm *c);
+/*
+ * Room for so many rows and bytes of the heap; the body may be another one then.  0, BROOD_EARENA, BROOD_EDEADLK,
+ * BROOD_ECORRUPT: what is in it has more bytes than that.
+ */
 int brood__collection_room(struct collection_shm *c, uint64_t rows, uint64_t bytes);
 /* Write bytes behind the tail, where there is room. */
 uint64_t brood__ref_make(struct body *b, struct slice bytes);
@@ -132,8 +141,8 @@ void brood__collection_slim(struct collection_shm *c);
 /* Derive all that is derived. */
 void brood__collection_derive(struct collection_shm *c);
 
-/* A row of a dict's index. */
-void brood__index_add(struct body *b, uint64_t row);
+/* A row of a dict's index; false: there is no place, as can't be. */
+bool brood__index_add(struct body *b, uint64_t row);
 
 /* -------------------------------------------------------------------------------------------------- methods and calls */
 

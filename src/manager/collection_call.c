@@ -116,6 +116,13 @@ static void give_back(struct collection_shm *c, uint64_t id)
     }
 }
 
+/* Left as it was, also for the heir of a dead one. */
+static int corrupt(struct collection_shm *c, uint32_t seen)
+{
+    brood__latch_release(&c->latch.word, seen & OS_OWNER_DIED);
+    return brood__fail_numbers(BROOD_ECORRUPT, "somebody has written over the object", 0, 0);
+}
+
 /* Inside, and what counts is in order; or a code. */
 static int enter(struct collection_shm *c, uint64_t id, void **announced)
 {
@@ -128,8 +135,11 @@ static int enter(struct collection_shm *c, uint64_t id, void **announced)
         error = brood__slot_gone(TABLE_COLLECTION, id);
         /* It may be another's by now, whose dead owner's heir is to see the mark. */
         brood__latch_release(&c->latch.word, seen & OS_OWNER_DIED);
-    } else if (seen & OS_OWNER_DIED) {
-        brood__collection_derive(c);
+    } else if (!brood__collection_is_sound(c)) {
+        error = corrupt(c, seen);
+    } else {
+        if (seen & OS_OWNER_DIED) brood__collection_derive(c);
+        if (!brood__collection_is_derived(c)) error = corrupt(c, seen);
     }
     if (error == 0) return 0;
     brood__os_announce(*announced);

@@ -55,7 +55,10 @@ static int put(struct collection_shm *c, struct slice key, uint64_t hash, struct
     row->key = brood__ref_make(b, key);
     atomic_store_explicit(&row->value, ref, memory_order_relaxed);
     atomic_store_explicit(&b->state, (rows + 1) << 1, memory_order_release); /* the commit */
-    brood__index_add(b, rows);
+    if (!brood__index_add(b, rows)) {
+        brood__collection_derive(c); /* somebody has written over it: all of it anew */
+        return 0;
+    }
     b->live++;
     b->last = (uint32_t)rows + 1;
     return 0;

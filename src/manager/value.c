@@ -14,7 +14,7 @@ int brood__slice_compare(struct slice a, struct slice b)
 static int rank(struct slice v, struct item *item)
 {
     const unsigned char *at = v.at;
-    if (brood__item_next(&at, v.at + v.size, item) < 0) return 2;
+    if (!v.size || brood__item_next(&at, v.at + v.size, item) < 0) return 2;
     if (item->kind == ITEM_UINT || item->kind == ITEM_NEGINT || item->kind == ITEM_FLOAT) return 0;
     return item->kind == ITEM_TEXT ? 1 : 2;
 }

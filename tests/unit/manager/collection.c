@@ -478,6 +478,75 @@ START_TEST(inside_a_call)
 }
 END_TEST
 
+/* Written over: each field of the head and the slot in turn.  It is said, nothing is lost, and as it was all goes on. */
+START_TEST(written_over)
+{
+    static const uint64_t wrong[] = {0, 1, 7, 4097, UINT32_MAX, UINT64_MAX / 2, UINT64_MAX - 7};
+    bool dict = _i;
+    size_t head = sizeof(struct body) / 4 - 2;
+    brood_variant out;
+    for (size_t field = 0; field < head; field++)
+        for (size_t w = 0; w < sizeof wrong / sizeof *wrong; w++) {
+            brood_proxy p, other;
+            uint32_t *at, was, value = (uint32_t)wrong[w];
+            brood_test_ok(brood_proxy_new(&p, brood_family(), dict ? "dict" : "list", NIL));
+            brood_test_ok(brood_manager_list(brood_family(), &other));
+            for (int i = 0; i < 40; i++) {
+                brood_variant text = brood_v("a text that is longer than a word");
+                brood_test_ok(dict ? brood_dict_set(p, brood_v(i), text) : brood_list_append(p, text));
+            }
+            brood_test_ok(brood_list_append(other, brood_v("a text that is longer than a word")));
+            struct collection_shm *c = brood__slot_find(TABLE_COLLECTION, p.object);
+            at = (uint32_t *)brood__at(c->slot.body) + field;
+            was = *at;
+            *at = value;
+            bool sound = brood__collection_is_sound(c) && brood__collection_is_derived(c);
+            int code = dict ? brood_dict_copy(p, &out) : brood_list_slice(p, 0, INT64_MAX, &out);
+            ck_assert(sound ? code == 0 || code == BROOD_ECORRUPT : code == BROOD_ECORRUPT);
+            brood_variant_free(&out);
+            uint64_t body = c->slot.body;
+            code = dict ? brood_dict_update(p, brood_variant_map("n", 2)) : brood_list_insert(p, 0, brood_v(1));
+            ck_assert(sound ? code == 0 || code == BROOD_ECORRUPT || code == BROOD_EARENA : code == BROOD_ECORRUPT);
+            if (!sound) {
+                ck_assert_uint_eq(c->slot.body, body);
+                ck_assert_int_eq(*at, value);
+                *at = was;
+                ck_assert_int_eq(dict ? brood_dict_size(p) : brood_list_size(p), 40);
+                SAYS("\"a text that is longer than a word\"",
+                     dict ? brood_dict_get(p, brood_v(39), &out) : brood_list_get(p, 39, &out));
+            }
+            SAYS("[\"a text that is longer than a word\"]", brood_list_slice(other, 0, INT64_MAX, &out));
+            ck_assert_int_eq(brood__pages_check(), 0);
+            brood_test_ok(brood_proxy_free(p));
+            brood_test_ok(brood_proxy_free(other));
+        }
+}
+END_TEST
+
+/* More counts than what is derived says: what would be a smaller body is none. */
+START_TEST(more_than_it_says)
+{
+    brood_proxy p;
+    brood_variant out;
+    brood_test_ok(brood_manager_dict(brood_family(), &p));
+    for (int i = 0; i < 60; i++) brood_test_ok(brood_dict_set(p, brood_v(i), brood_v("a text that is no short one")));
+    struct collection_shm *c = brood__slot_find(TABLE_COLLECTION, p.object);
+    struct body *b = brood__body(c);
+    struct body was = *b;
+    b->live = 0;
+    b->dead = b->tail - b->heap;
+    ck_assert(brood__collection_is_sound(c) && brood__collection_is_derived(c));
+    int code = 0;
+    for (int i = 60; i < 200 && code == 0; i++) code = brood_dict_set(p, brood_v(i), brood_v("another of such texts"));
+    ck_assert_int_eq(code, BROOD_ECORRUPT);
+    b->live = (uint32_t)(atomic_load(&b->state) >> 1);
+    b->dead = was.dead;
+    for (int i = 0; i < 60; i++) SAYS("\"a text that is no short one\"", brood_dict_get(p, brood_v(i), &out));
+    brood_test_ok(brood_dict_set(p, brood_v("more"), brood_v("another of such texts")));
+    ck_assert_int_eq(brood__pages_check(), 0);
+}
+END_TEST
+
 static void *sets_many(void *proxy)
 {
     for (int i = 0; i < SETS; i++)
@@ -534,6 +603,8 @@ static Suite *collection_suite(void)
     tcase_add_loop_test(alone, as_a_servers, 0, 4 * TYPES);
     tcase_add_test(alone, large_and_small_again);
     tcase_add_test(alone, a_full_arena);
+    tcase_add_loop_test(alone, written_over, 0, 2);
+    tcase_add_test(alone, more_than_it_says);
     TCase *together = brood_test_case(suite, "together");
     tcase_add_loop_test(together, members_share_it, 0, MEMBERS_METHODS);
     tcase_add_loop_test(together, what_the_dead_had_goes, 0, MEMBERS_METHODS);

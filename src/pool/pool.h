@@ -246,14 +246,14 @@ struct pool_shm {
     _Atomic uint64_t series;         /* the next number of a submit, map or stream, see series.h */
     _Atomic uint32_t urgent;         /* bit p: tasks of priority p > 0 may be queued */
     os_word answers;                 /* who waits for any answer of the pool; 0 or OS_WAITERS */
-    uint32_t spares;                 /* seats behind `workers` that are kept filled (nest.h) */
-    os_word parked;                  /* workers in those with nobody to stand in for; 0 or OS_WAITERS */
     _Atomic uint32_t claim_urgent_at[PRIORITIES - 1]; /* as claim_at */
     uint64_t segment[SEGMENTS];                       /* handles of buffers */
     struct latch_shm idle;                            /* a monitor: workers without work sleep here */
     struct latch_shm gone;  /* only its word: who waits for the workers to leave; 0 or OS_WAITERS */
     struct latch_shm latch; /* guards the growth of segments */
     char broken_detail[160];
+    uint32_t spares; /* seats behind `workers` that are kept filled (nest.h) */
+    os_word parked;  /* workers in those with nobody to stand in for; 0 or OS_WAITERS */
 };
 _Static_assert(sizeof(struct pool_shm) <= 1024, "its table");
 

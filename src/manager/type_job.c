@@ -28,7 +28,7 @@ static int read_args(struct request *r, struct job *job)
 {
     int error = brood__args(r, 2, 2);
     if (error == 0) job->task = brood__pool_function(r, 0, &error);
-    const unsigned char *at, *end;
+    const unsigned char *at = NULL, *end;
     if (error == 0) error = brood__arg_array(r, 1, &job->count, &at, &end);
     if (error == 0) error = brood__value_keep(r->s, r->args[1], &job->items);
     if (error < 0) return error;

@@ -282,10 +282,10 @@ static int begin(struct request *r, enum job_kind kind, struct job **job)
 /* The request has the job, and goes on as a wait for it. */
 static int now(struct request *r, enum job_kind kind)
 {
-    struct job *job;
+    struct job *job = NULL;
     if (r->timeout == 0) return BROOD_EAGAIN;
     int error = begin(r, kind, &job);
-    if (error < 0) return error;
+    if (error < 0 || !job) return error;
     r->other = r->o = &job->object;
     r->line = 0;
     r->attempt = brood__job_take;
@@ -295,9 +295,9 @@ static int now(struct request *r, enum job_kind kind)
 /* The client has the job. */
 static int later(struct request *r, enum job_kind kind)
 {
-    struct job *job;
+    struct job *job = NULL;
     int error = begin(r, kind, &job);
-    if (error < 0) return error;
+    if (error < 0 || !job) return error;
     struct share *share = brood__share(r->s, r->c, &job->object);
     if (!share) {
         brood__refer_no_more(r->s, &job->object);

@@ -136,9 +136,11 @@ void brood__threads_reap(uint64_t pool_id)
     for (uint32_t i = 0; i < crew->count; i++)
         if (crew->hands[i].started) pthread_join(crew->hands[i].thread, NULL);
     lock();
-    struct crew **place = &crews;
-    while (*place != crew) place = &(*place)->next;
-    *place = crew->next;
+    for (struct crew **place = &crews; *place; place = &(*place)->next) {
+        if (*place != crew) continue;
+        *place = crew->next;
+        break;
+    }
     pthread_cond_broadcast(&reaped);
     own_unlock(&own);
     free(crew->arg);

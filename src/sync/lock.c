@@ -162,16 +162,23 @@ static int wait_for_it(struct lock_shm *l, uint64_t id, int timeout, struct wait
     }
 }
 
+/*
+ * Free, and nobody asleep: nothing is announced, for who has not slept owes nobody a wake-up.  acquire pairs with the
+ * release in brood_lock_release.
+ */
+static inline bool take_free(struct lock_shm *l, uint64_t id)
+{
+    uint64_t seen = atomic_load_explicit(&l->word, memory_order_relaxed);
+    return (seen & UINT32_MAX) == 0 && !is_stale(seen, id) &&
+           swap(l, &seen, seen | brood__self->word_id, memory_order_acquire);
+}
+
 static inline int acquire(enum table table, uint64_t id, int timeout, struct circle *circle)
 {
     struct lock_shm *l = brood__slot_find(table, id);
     if (!l) return brood__slot_gone(table, id);
-    /* Free, and nobody asleep: nothing is announced, for who has not slept owes nobody a wake-up. */
-    uint64_t seen = atomic_load_explicit(&l->word, memory_order_relaxed);
-    if (LOW(seen) == 0 && !is_stale(seen, id) &&
-        swap(l, &seen, seen | brood__self->word_id,
-             memory_order_acquire)) /* pairs with the release of the last holder */
-        return 0;
+    if (take_free(l, id)) return 0;
+    uint64_t seen;
     int result;
     if (timeout == 0) return attempt(l, id, 0, &seen, &result) ? result : BROOD_EAGAIN;
     void *announced = brood__os_announce(brood__low_half(&l->word));

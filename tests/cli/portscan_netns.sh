@@ -112,9 +112,13 @@ for way in --sequential '-j 8'; do
     done)
     [ "$(grep '^Port' <<<"$output")" = "$expected" ] ||
         say "portscan $way: wrong: $(diff <(echo "$expected") <(echo "$output"))"
-    # An answer that comes after the time given is none: all are filtered.
-    # shellcheck disable=SC2086
-    late=$(in_near "$portscan" -t 10ms -p 2990-3033 $way 10.78.0.2 2>&1 >/dev/null)
+    # An answer that comes after the time given is none: all are filtered.  But a scanner that does not get a processor
+    # for as long as the wire is slow finds answers when it looks: then it is asked again.
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        # shellcheck disable=SC2086
+        late=$(in_near "$portscan" -t 10ms -p 2990-3033 $way 10.78.0.2 2>&1 >/dev/null)
+        [ "$late" != "44 ports: 0 open, 0 closed, 44 filtered" ] || break
+    done
     [ "$late" = "44 ports: 0 open, 0 closed, 44 filtered" ] || say "portscan -t 10ms $way: $late"
 done
 

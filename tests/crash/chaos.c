@@ -8,6 +8,7 @@
  *   - each task answers once, with its result or as lost, and is run at most once; so does each item of a stream, and
  *     each task that waits for another of its own pool;
  *   - what a producer put is got once, in order, without a gap; what a dead consumer had taken is all that is lost;
+ *   - a mate's own pool, of threads, goes with it;
  *   - the units of the semaphore come back; a lock's heir is told; who waits at a condition for a token gets one, for
  *     the first member gives one whenever it looks; who waits at a barrier goes on, or it breaks;
  *   - an errand is answered on the end that came with it, or that ends with the mate who had it; a token likewise;
@@ -281,6 +282,19 @@ static int run_errand(brood_pipe_end errands)
 
 /* What the server of every other mate has behind it. */
 static bool warmed;
+/* A pool of its own whose workers are threads: it goes with the mate, wherever that is killed. */
+static int use_threads(void)
+{
+    enum { OWN_ITEMS = 40 };
+    uint64_t in[OWN_ITEMS], out[OWN_ITEMS] = {0};
+    brood_pool pool;
+    for (uint64_t i = 0; i < OWN_ITEMS; i++) in[i] = i + 1;
+    if (brood_pool_new(&pool, &(brood_pool_options){.workers = 2, .method = BROOD_START_THREAD}) < 0) return 109;
+    if (brood_pool_map(pool, cube, in, out, OWN_ITEMS) < 0) return 110;
+    if (out[OWN_ITEMS - 1] != (uint64_t)OWN_ITEMS * OWN_ITEMS * OWN_ITEMS) return 111;
+    return brood_pool_free(pool) < 0 ? 112 : 0;
+}
+
 BROOD_TASK(warm_up, void)
 {
     warmed = true;
@@ -302,7 +316,7 @@ BROOD_TASK(mate, int, struct company, c, uint32_t, index, uint32_t, life, brood_
     if (warmed != (index % 2 != 0)) return 106;
     while (!atomic_load(&stage->stop)) {
         struct word order;
-        switch (next_random(&state) % 8) {
+        switch (next_random(&state) % 9) {
         case 0: use_lock(&c, stage, &state); break;
         case 4: share(&c, stage, index, &state); break;
         case 6: use_condition(&c, stage, &state); break;
@@ -326,6 +340,12 @@ BROOD_TASK(mate, int, struct company, c, uint32_t, index, uint32_t, life, brood_
                 say(&c, &word, next_random(&state) % 16 == 0);
                 word.echo = 0;
                 if (brood_queue_task_done(c.orders) < 0) return 108;
+            }
+            break;
+        case 8:
+            if (next_random(&state) % 16 == 0) {
+                int code = use_threads();
+                if (code) return code;
             }
             break;
         default:

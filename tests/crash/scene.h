@@ -56,7 +56,7 @@ extern const struct scene lock_scenes[], rlock_scenes[], condition_scenes[], bar
     event_scenes[], arena_scenes[], bell_scenes[], stalled_scenes[], pool_scenes[], pool_life_scenes[], repair_scenes[],
     process_scenes[], map_scenes[], fate_scenes[], stream_scenes[], shared_scenes[], name_scenes[], grow_scenes[],
     joinable_scenes[], priority_scenes[], wait_scenes[], program_scenes[], collection_scenes[], manager_scenes[],
-    value_scenes[], spare_scenes[];
+    value_scenes[], spare_scenes[], thread_scenes[];
 
 /* Something is not as it must be: counts against this point, once. */
 void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -34,12 +34,19 @@ static void require(bool truth)
     if (!truth) abort();
 }
 
-enum { LOCK, SEMAPHORE, EVENT, QUEUE, BUFFER, PROCESS, POOL, RLOCK, CONDITION, BARRIER, TYPES };
-static const enum table tables[TYPES] = {TABLE_LOCK,   TABLE_SEMAPHORE, TABLE_EVENT, TABLE_QUEUE,     TABLE_BUFFER,
-                                         TABLE_MEMBER, TABLE_POOL,      TABLE_RLOCK, TABLE_CONDITION, TABLE_BARRIER};
+enum { LOCK, SEMAPHORE, EVENT, QUEUE, BUFFER, PROCESS, POOL, RLOCK, CONDITION, BARRIER, THREADS, TYPES };
+static const enum table tables[TYPES] = {TABLE_LOCK,      TABLE_SEMAPHORE, TABLE_EVENT, TABLE_QUEUE,
+                                         TABLE_BUFFER,    TABLE_MEMBER,    TABLE_POOL,  TABLE_RLOCK,
+                                         TABLE_CONDITION, TABLE_BARRIER,   TABLE_POOL};
 static uint64_t ids[TYPES];
 static brood_future future;
 static brood_stream lasting;
+
+/* Of the pools that all calls can count on. */
+static bool lasts(uint64_t id)
+{
+    return id == ids[POOL] || id == ids[THREADS];
+}
 
 /* First of all: in a process that Brood started this call does not return. */
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -75,6 +82,8 @@ static void have_all(void)
         require(brood_pool_new((brood_pool *)&ids[POOL], &(brood_pool_options){.workers = 1, .max_pending = 8}) == 0);
         require(brood_pool_submit((brood_pool){ids[POOL]}, &future, same, &(int){1}) == 0);
         require(brood_pool_imap((brood_pool){ids[POOL]}, &lasting, same, next_one, NULL) == 0);
+        brood_pool_options threads = {.workers = 1, .max_pending = 8, .method = BROOD_START_THREAD};
+        require(brood_pool_new((brood_pool *)&ids[THREADS], &threads) == 0);
     }
 }
 
@@ -257,14 +266,14 @@ static void call(unsigned function, uint64_t id, uint8_t more)
         break;
     case 53: CALL(TABLE_POOL, brood_pool_apply(pool, same, &x, &y)); break;
     case 54:
-        if (id != ids[POOL]) wants(TABLE_POOL, id, brood_pool_close(pool));
+        if (!lasts(id)) wants(TABLE_POOL, id, brood_pool_close(pool));
         break;
     case 55:
-        if (id != ids[POOL]) wants(TABLE_POOL, id, brood_pool_terminate(pool));
+        if (!lasts(id)) wants(TABLE_POOL, id, brood_pool_terminate(pool));
         break;
     case 56: CALL(TABLE_POOL, brood_pool_join(pool, timeout)); break;
     case 57:
-        if (id != ids[POOL]) wants(TABLE_POOL, id, brood_pool_free(pool));
+        if (!lasts(id)) wants(TABLE_POOL, id, brood_pool_free(pool));
         break;
     case 58: CALL(TABLE_POOL, brood_pool_workers(pool, workers, 4)); break;
     case 59: CALL(TABLE_POOL, brood_pool_fd(pool)); break;

@@ -68,6 +68,11 @@ static void map_spawn(void)
     one_map(BROOD_START_SPAWN);
 }
 
+static void map_thread(void)
+{
+    one_map(BROOD_START_THREAD);
+}
+
 static void crashing_map(brood_start_method method)
 {
     brood_pool pool;
@@ -266,6 +271,7 @@ const struct scene pool_scenes[] = {
     {.name = "map", .body = map},
     {.name = "map_fork", .body = map_fork, .template = true},
     {.name = "map_spawn", .body = map_spawn},
+    {.name = "map_thread", .body = map_thread},
     {.name = "crash_in_map", .body = crash_in_map},
     {.name = "crash_in_map_fork", .body = crash_in_map_fork, .template = true},
     {.name = "submit", .body = submit},

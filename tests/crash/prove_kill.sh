@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: MIT
 # The proof of the first promise: all scenes, then the mutants that they must catch.
 # prove_kill.sh KILL SOURCE_ROOT LIBRARY SCENES   (a program, and for the mutants: see mutants.sh)
-# Of a long path 200 instructions are drawn, evenly; with ALL=yes in the environment each one is played.
+# Of a long path 150 instructions are drawn, evenly; with ALL=yes in the environment each one is played.
 # Its last line is "kill: N points, F failures, C of M mutants caught".
 here=$(dirname "$0")
 kill=$1
 shift
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-most=(--sample 200)
+most=(--sample 150)
 [ "${ALL:-no}" = no ] || most=()
 "$kill" "${most[@]}" | tee "$log"
 killed=${PIPESTATUS[0]}

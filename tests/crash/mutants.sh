@@ -297,8 +297,6 @@ mutant spare-waiter-silent pool/nest.c 's/^ *brood__nest_unpark\(nest->pool\);//
 mutant spare-death-silent pool/supervise.c '/^static void count_again/,/^}/ s/brood__nest_unpark\(pool\);//' spare/supervisor
 mutant spare-successor-silent pool/supervise.c 's/^ *brood__os_futex_clear_and_wake\(&pool->parked\);//' spare/supervisor
 mutant spare-closed-silent pool/supervise.c 's/^ *if \(state != POOL_OPEN\) brood__nest_unpark\(pool\);.*$//' spare/supervisor
-mutant spare-marks-late pool/worker.c 's/^ *atomic_exchange\(&pool->parked, OS_WAITERS\);//; s/^( *)brood__sleep\(&pool->parked,/\1atomic_exchange(\&pool->parked, OS_WAITERS);\n&/' \
-    spare/supervisor spare/dies
 mutant stream-loss-unplaced pool/fate.c 's/t->ran = running && .*;/t->ran = 0;/' stream/worker
 mutant stream-item-unsaid pool/task.c 's/^ *atomic_store_explicit\(&t->running, i \+ 1, memory_order_relaxed\);//' stream/worker
 mutant stream-rest-runs-twice pool/flow.c 's/uint32_t ends = e->ran \+ \(code < 0\);/uint32_t ends = e->ran;/' stream/worker

@@ -23,6 +23,7 @@
 #include "text.h"
 
 #define CONNECT_SECONDS 10
+#define RING_TRIES 1000 /* a millisecond apart */
 #define DRAIN_LIMIT 4096
 #define KERNEL_MAX_FDS 253 /* the most that the kernel takes into one message */
 
@@ -398,13 +399,18 @@ int brood__os_bell_open(uint64_t key, uint32_t number, uint32_t generation, int 
     return result;
 }
 
-/* One ring; false if there was no room for it. */
+/* One ring; false if there was no room for it.  What the system is out of for a moment must not cost a wake-up. */
 static bool ring_once(int sender, const struct sockaddr_un *address, socklen_t length)
 {
-    ssize_t result;
-    do result = sendto(sender, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)address, length);
-    while (result < 0 && errno == EINTR);
-    return result >= 0 || errno != EAGAIN;
+    for (int tries = 0; tries < RING_TRIES;) {
+        if (sendto(sender, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)address, length) >= 0)
+            return true;
+        if (errno == EINTR) continue;
+        if (errno != ENOMEM && errno != ENOBUFS) return errno != EAGAIN;
+        tries++;
+        brood__os_nap(1000 * 1000);
+    }
+    return true;
 }
 
 void brood__os_bell_ring(int sender, uint64_t key, uint32_t number, uint32_t generation)

@@ -67,7 +67,7 @@ static int ask_items_and_tasks(void)
 {
     struct series s = {.futures = malloc(MOST_TASKS * sizeof(brood_future))};
     brood_buffer in, out;
-    int error = brood_pool_new(&s.pool, &(brood_pool_options){.workers = WORKERS});
+    int error = brood_pool_new(&s.pool, &(brood_pool_options){.workers = WORKERS, .max_pending = MOST_TASKS});
     if (error == 0) error = brood_buffer_new(&in, MOST_ITEMS * sizeof(float), (void **)&s.in);
     if (error == 0) error = brood_buffer_new(&out, MOST_ITEMS * sizeof(float), (void **)&s.out);
     if (error < 0 || !s.futures) return (int)-bench_complain("items", brood_strerror(error));

@@ -24,11 +24,10 @@ BROOD_TASK(nothing, double, double, x)
     return x;
 }
 
-/* The caller may not sleep: it would be woken on a processor that has to wake up itself. */
+/* The caller may not sleep: it would be woken on a processor that has to wake up itself.  Answers when it is over. */
 static double after_a_pause(void)
 {
-    double end = bench_now() + PAUSE_SECONDS;
-    double now = end - PAUSE_SECONDS;
+    double now = bench_now(), end = now + PAUSE_SECONDS;
     while (now < end) now = bench_now();
     return now;
 }

@@ -11,8 +11,10 @@
  * counts the releases, so who was overtaken by one can't either: a late releaser that found nobody asleep does not take
  * away a mark that is needed again);
  * the supervisor turns a dead holder into OS_OWNER_DIED and wakes one.
- * If a process dies here: before its swap nothing happened; after it, a taker is a dead holder, and a releaser has the
- * word announced with its owner part 0 (or another's by then, who will wake when it releases): the kernel wakes one.
+ * If a process dies here: before its swap nothing happened; after it, a taker is a dead holder, and a releaser that found
+ * OS_WAITERS has the word announced with its owner part 0 (or another's by then, who will wake when it releases): the
+ * kernel wakes one.  Without that mark nobody is owed a wake-up, so a releaser that does not find it announces nothing;
+ * nor does a taker that has not slept.
  * A sleeper keeps the word announced until it holds the lock, so if the woken one dies the kernel wakes the next.
  *
  * The recursive lock (rlock.c) is the same word in a table of its own, and beside it `hold`: tag:20 | depth:14 | tid:30,

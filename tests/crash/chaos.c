@@ -19,6 +19,7 @@
  *   - the second half ends with as many bytes of the arena and descriptors in use as the first.
  */
 #include "arena/member.h"
+#include "chance.h"
 #include "os/os.h"
 
 #include <brood.h>
@@ -98,14 +99,6 @@ static void fail(const char *format, ...)
         va_end(arguments);
         fflush(stdout);
     }
-}
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state * 0x2545f4914f6cdd1dull;
 }
 
 static int64_t now_ms(void)
@@ -282,17 +275,33 @@ static int run_errand(brood_pipe_end errands)
 
 /* What the server of every other mate has behind it. */
 static bool warmed;
-/* A pool of its own whose workers are threads: it goes with the mate, wherever that is killed. */
-static int use_threads(void)
+/* A pool whose workers are threads has done something; 0, or what ends a mate. */
+static int begin_threads(brood_pool *pool)
 {
     enum { OWN_ITEMS = 40 };
     uint64_t in[OWN_ITEMS], out[OWN_ITEMS] = {0};
-    brood_pool pool;
     for (uint64_t i = 0; i < OWN_ITEMS; i++) in[i] = i + 1;
-    if (brood_pool_new(&pool, &(brood_pool_options){.workers = 2, .method = BROOD_START_THREAD}) < 0) return 109;
-    if (brood_pool_map(pool, cube, in, out, OWN_ITEMS) < 0) return 110;
-    if (out[OWN_ITEMS - 1] != (uint64_t)OWN_ITEMS * OWN_ITEMS * OWN_ITEMS) return 111;
-    return brood_pool_free(pool) < 0 ? 112 : 0;
+    if (brood_pool_new(pool, &(brood_pool_options){.workers = 2, .method = BROOD_START_THREAD}) < 0) return 109;
+    if (brood_pool_map(*pool, cube, in, out, OWN_ITEMS) < 0) return 110;
+    return out[OWN_ITEMS - 1] == (uint64_t)OWN_ITEMS * OWN_ITEMS * OWN_ITEMS ? 0 : 111;
+}
+
+/* A mate's own: it goes with the mate, wherever that is killed. */
+static int use_threads(void)
+{
+    brood_pool pool;
+    int code = begin_threads(&pool);
+    return code ? code : brood_pool_free(pool) < 0 ? 112 : 0;
+}
+
+/* As many at once as there may be, with those of the dead: their places keep their memory, which so is there at first. */
+static int fill_places(void)
+{
+    brood_pool pools[2 * MATES];
+    int code = 0;
+    for (int i = 0; i < 2 * MATES && code == 0; i++) code = begin_threads(&pools[i]);
+    for (int i = 0; i < 2 * MATES && code == 0; i++) code = brood_pool_free(pools[i]);
+    return code;
 }
 
 BROOD_TASK(warm_up, void)
@@ -869,6 +878,8 @@ int main(int argc, char **argv)
     memset(memory, 0, sizeof(struct stage));
     stage = memory;
 
+    int code = fill_places();
+    if (code != 0) fail("no pools of threads: %d", code);
     half(seconds / 2, seed);
     struct balance first = balance();
     half(seconds - seconds / 2, seed + 1);

@@ -11,6 +11,8 @@
  *   - whoever calls a server that is dead is told so (BROOD_ELOST), and nothing else ever fails;
  *   - when the clients are gone the server has what it had before they came.
  */
+#include "chance.h"
+
 #include <brood.h>
 #include <getopt.h>
 #include <signal.h>
@@ -208,14 +210,6 @@ static void check_balance(void)
            (unsigned long long)now.objects, (unsigned long long)now.shares, (unsigned long long)before.clients,
            (unsigned long long)before.objects, (unsigned long long)before.shares);
     failures++;
-}
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state * 0x2545f4914f6cdd1dull >> 33;
 }
 
 int main(int argc, char **argv)

@@ -6,27 +6,11 @@
 #include "manager/collection.h"
 #include "manager/hash.h"
 #include "members.h"
+#include "says.h"
 
 #include <brood/manager.h>
 
 #define NIL brood_variant_nil()
-
-static const char *text_of(brood_variant *v)
-{
-    static char text[2][1 << 16];
-    static int turn;
-    turn = !turn;
-    brood_variant_format(v, text[turn], sizeof text[turn]);
-    brood_variant_free(v);
-    return text[turn];
-}
-
-/* What a call with a result answers, as text. */
-#define SAYS(expected, call)                       \
-    do {                                           \
-        brood_test_ok((call));                     \
-        ck_assert_str_eq(text_of(&out), expected); \
-    } while (0)
 
 /* CPython's hash of bytes is this one, and PYTHONHASHSEED=0 makes its secret zeroes. */
 START_TEST(the_hash_is_cpythons)

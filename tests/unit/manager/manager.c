@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* manager.c - a manager's built-in types, from one process and from children under each start method. */
 #include "members.h"
+#include "says.h"
 
 #include <brood/manager.h>
 
@@ -18,21 +19,6 @@ static int64_t int_of(brood_variant v)
     brood_variant_free(&v);
     return value;
 }
-
-static const char *text_of(brood_variant v)
-{
-    static char text[512];
-    brood_variant_format(&v, text, sizeof text);
-    brood_variant_free(&v);
-    return text;
-}
-
-/* What a call with a result answers, as text. */
-#define SAYS(expected, call)                      \
-    do {                                          \
-        brood_test_ok(call);                      \
-        ck_assert_str_eq(text_of(out), expected); \
-    } while (0)
 
 #define NIL brood_variant_nil()
 

@@ -2,6 +2,7 @@
 /* pool.c - pools in a manager: what Python's manager.Pool and its AsyncResult do, and what deaths do to them. */
 #include "call/module.h"
 #include "members.h"
+#include "says.h"
 
 #include <brood/manager.h>
 
@@ -38,20 +39,6 @@ static void end(void)
     brood_test_ok(brood_manager_free(manager));
     ck_assert_int_eq(brood_process_active_children(NULL, 0), 0);
 }
-
-static const char *text_of(brood_variant v)
-{
-    static char text[512];
-    brood_variant_format(&v, text, sizeof text);
-    brood_variant_free(&v);
-    return text;
-}
-
-#define SAYS(expected, call)                      \
-    do {                                          \
-        brood_test_ok(call);                      \
-        ck_assert_str_eq(text_of(out), expected); \
-    } while (0)
 
 /* ------------------------------------------------------------------------------------------------------------ tasks */
 

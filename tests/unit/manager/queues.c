@@ -5,29 +5,13 @@
  */
 #include "manager/collection.h"
 #include "members.h"
+#include "says.h"
 
 #include <brood/buffer.h>
 #include <brood/manager.h>
 #include <poll.h>
 
 #define NIL brood_variant_nil()
-
-static const char *text_of(brood_variant *v)
-{
-    static char text[2][1 << 16];
-    static int turn;
-    turn = !turn;
-    brood_variant_format(v, text[turn], sizeof text[turn]);
-    brood_variant_free(v);
-    return text[turn];
-}
-
-/* What a call with a result answers, as text. */
-#define SAYS(expected, call)                       \
-    do {                                           \
-        brood_test_ok((call));                     \
-        ck_assert_str_eq(text_of(&out), expected); \
-    } while (0)
 
 static brood_proxy a_queue(size_t most)
 {

@@ -607,6 +607,11 @@ static void readable(int fd, uint64_t argument)
     }
     uint32_t used = brood__table_used(TABLE_MEMBER);
     if (m.kind != TEMPLATE_FORKED || m.member == 0 || m.member >= used) return;
+    /*
+     * Late: that worker was watched without this, as a member of the table, and has been repaired.  Taken for the one
+     * that has its slot now, its end would be that one's: a worker that lives on, in no seat and seen by nobody.
+     */
+    if (m.generation != brood__member_generation(m.member)) return;
     if (m.value > 0) {
         struct os_process process = {m.value, 0};
         brood__supervisor_watch_pid(m.member, &process);

@@ -17,7 +17,7 @@ struct template_message {
     uint32_t kind;
     uint32_t member;
     int32_t value;
-    uint32_t generation; /* FORK: of that slot, see brood__member_attach */
+    uint32_t generation; /* of that slot: see brood__member_attach; what is said of one before is not of this one */
 };
 
 /* Make the template of a pool, a copy of this process: its member handle, and the supervisor's end of its channel. */

@@ -66,9 +66,9 @@ static _Noreturn void be_worker(const struct template *t, uint32_t member, uint3
 }
 
 /* What is not said is not known: of what the system is out of for a moment, it is not for long. */
-static void say(int channel, uint32_t kind, uint32_t member, int value)
+static void say(int channel, uint32_t kind, uint32_t member, uint32_t generation, int value)
 {
-    struct template_message m = {.kind = kind, .member = member, .value = value};
+    struct template_message m = {.kind = kind, .member = member, .value = value, .generation = generation};
     int64_t deadline = brood__os_deadline(1000);
     int error;
     while ((error = brood__os_send(channel, &m, sizeof m, NULL, 0, deadline)) < 0 && error != -EPIPE) {
@@ -88,10 +88,10 @@ static void fork_worker(struct template *t, uint32_t member, uint32_t generation
         if (brood__os_process_open(&process, &c->pidfd) >= 0 && brood__os_poller_add(t->poller, c->pidfd, member) < 0)
             brood__os_close(&c->pidfd);
         children = c;
-        say(t->channel, TEMPLATE_FORKED, member, (int)pid);
+        say(t->channel, TEMPLATE_FORKED, member, generation, (int)pid);
     } else {
         free(c);
-        say(t->channel, TEMPLATE_FORKED, member, (int)pid);
+        say(t->channel, TEMPLATE_FORKED, member, generation, (int)pid);
     }
 }
 
@@ -112,8 +112,8 @@ static bool reap_child(struct template *t, struct child **place)
     if (c->pidfd >= 0) brood__os_poller_remove(t->poller, c->pidfd);
     brood__os_close(&c->pidfd);
     *place = c->next;
+    say(t->channel, TEMPLATE_ENDED, member, c->generation, value);
     free(c);
-    say(t->channel, TEMPLATE_ENDED, member, value);
     return true;
 }
 

@@ -244,8 +244,8 @@ static void ended(uint32_t index)
     if (SLOT_GENERATION(word) != w->generation) return;
     if (w->report >= 0) report(index);                                              /* its last words */
     bool killed = exit == OS_EXIT_SIGNAL && (value == SIGKILL || value == SIGTERM); /* by a stranger: not its fault */
-    if (SLOT_STATE(word) == SLOT_INIT) {
-        never_was(index, word, !killed);
+    if (SLOT_STATE(word) != SLOT_LIVE) { /* garbage: it was given up; who claims the slot is not to be repaired after */
+        never_was(index, word, !killed && SLOT_STATE(word) == SLOT_INIT);
         return;
     }
     w->unreported = false;

@@ -154,10 +154,7 @@ void brood__pool_vacate(struct pool_shm *pool)
     while (!unseen(pool)) brood__os_nap(50 * 1000);
     empty_out(pool);
     uint64_t word = atomic_load(&pool->slot.word);
-    uint32_t index = HANDLE_INDEX(brood__pool_id(pool));
     atomic_store(&pool->slot.word, SLOT_WORD(SLOT_GENERATION(word) + 1, SLOT_FREE, 0));
-    /* The next one takes this slot with the memory that stays in it, not another that gets its own. */
-    atomic_store_explicit(&brood__arena()->tables[TABLE_POOL].hint, index, memory_order_relaxed);
 }
 
 /* All workers have left. */
@@ -345,6 +342,8 @@ int brood_pool_new(brood_pool *pool, const brood_pool_options *options)
     if (by_default && brood__os_has_threads())
         return brood__fail_with(BROOD_ETHREADS, "fork in a process with threads: name the method, or use another");
     uint32_t index;
+    /* The first that is free, most likely with the memory that stays in it, not a new one that gets its own. */
+    atomic_store_explicit(&brood__arena()->tables[TABLE_POOL].hint, 1, memory_order_relaxed);
     error = brood__slot_claim(TABLE_POOL, brood__self->member, brood__pool_scrub, &index);
     if (error < 0) return error;
     struct pool_shm *p = at(index);

@@ -162,6 +162,27 @@ START_TEST(a_pool_in_ones_hands_is_looked_at_later)
 }
 END_TEST
 
+/* However they come and go, so many at a time need the memory of so many. */
+START_TEST(a_new_pool_has_the_memory_of_one_that_is_no_more)
+{
+    enum { AT_A_TIME = 4, ROUNDS = 40 };
+    brood_pool pools[AT_A_TIME];
+    size_t before = 0, after;
+    for (int i = 0; i < AT_A_TIME; i++) pools[i] = new_pool(_i, 1);
+    brood_test_ok(brood_arena_usage(&before, NULL));
+    for (int round = 0; round < ROUNDS; round++) {
+        int first = round % AT_A_TIME, second = (round + 1 + round % 3) % AT_A_TIME;
+        brood_test_ok(brood_pool_free(pools[first]));
+        brood_test_ok(brood_pool_free(pools[second]));
+        pools[first] = new_pool(_i, 1);
+        pools[second] = new_pool(_i, 1);
+    }
+    brood_test_ok(brood_arena_usage(&after, NULL));
+    ck_assert_uint_le(after, before);
+    for (int i = 0; i < AT_A_TIME; i++) brood_test_ok(brood_pool_free(pools[i]));
+}
+END_TEST
+
 static Suite *ends_suite(void)
 {
     Suite *suite = suite_create("ends");
@@ -169,6 +190,7 @@ static Suite *ends_suite(void)
     tcase_add_loop_test(each, the_caller_is_killed, 0, 3);
     tcase_add_loop_test(each, all_are_killed, 0, 3);
     tcase_add_loop_test(each, a_pool_in_ones_hands_is_looked_at_later, 0, METHODS);
+    tcase_add_loop_test(each, a_new_pool_has_the_memory_of_one_that_is_no_more, 0, METHODS);
     TCase *fork_only = brood_test_case(suite, "fork");
     tcase_add_test(fork_only, the_template_is_killed);
     return suite;

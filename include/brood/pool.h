@@ -93,7 +93,7 @@ typedef enum brood_reason {
     BROOD_REASON_EXIT,          /* its worker exited in it */
     BROOD_REASON_UNKNOWN,       /* its worker has ended, and nobody could learn how */
     BROOD_REASON_SOFT_DEADLINE, /* it called brood_fail after its soft deadline */
-    BROOD_REASON_DEADLINE,      /* its worker was killed at its deadline */
+    BROOD_REASON_DEADLINE,      /* its worker was killed at its deadline; pid 0: nobody could have, so it never began */
     BROOD_REASON_MEMORY,        /* its worker was killed because its cgroup was out of memory */
     BROOD_REASON_CANCELLED,     /* brood_future_cancel, brood_pool_terminate, brood_pool_drain */
     BROOD_REASON_OWNER_GONE,    /* the process that made the pool has ended */
@@ -325,7 +325,8 @@ BROOD_API int brood_future_state(brood_future future);
  * that counts: a result is a result, and brood_fail is BROOD_ECANCELED, as the kill is.  So the future's answer is its
  * result, or BROOD_ECANCELED with BROOD_REASON_CANCELLED, or that its worker died by itself (BROOD_ELOST); it is still to
  * be freed.
- * 0; 1: it has its answer already; BROOD_ESTALE, BROOD_EINVAL, BROOD_ENOTMEMBER.
+ * 0; 1: it has its answer already; BROOD_ESTALE, BROOD_EINVAL, BROOD_ENOTMEMBER; an errno: it is told, but the
+ * supervisor, which is to kill, could not be: ask again.
  */
 BROOD_API int brood_future_cancel(brood_future future, int grace);
 

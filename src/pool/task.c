@@ -171,11 +171,22 @@ static void note_deadline(struct pool_shm *pool, uint32_t ms)
     while ((least == 0 || ms < least) && !atomic_compare_exchange_weak(&pool->least_deadline, &least, ms)) {}
 }
 
-/* The supervisor is to be there when this is due. */
-static void ask_for(uint64_t pool_id, uint64_t due)
+/* The supervisor is to be there when this is due.  0, or why it could not be told. */
+static int ask_for(uint64_t pool_id, uint64_t due)
 {
-    if ((int64_t)due >= atomic_load(&brood__arena()->supervisor.looks_next)) return;
-    brood__supervisor_request(&(struct request){.kind = REQUEST_POOL, .object = pool_id}, NULL, 0);
+    if ((int64_t)due >= atomic_load(&brood__arena()->supervisor.looks_next)) return 0;
+    return brood__supervisor_request(&(struct request){.kind = REQUEST_POOL, .object = pool_id}, NULL, 0);
+}
+
+/* As often as it takes, on the task's own time.  false: that is over. */
+static bool is_kept(uint64_t pool_id, uint64_t due)
+{
+    while (ask_for(pool_id, due) < 0) {
+        brood__say_nothing();
+        if (brood__os_now() >= (int64_t)due) return false;
+        brood__os_nap(1000 * 1000);
+    }
+    return true;
 }
 
 int brood__task_submit(brood_pool pool, brood_future *future, const struct submission *s)
@@ -404,6 +415,8 @@ static void explain(struct pool_shm *pool, const struct task_shm *t, int code, e
 {
     if (reason == BROOD_REASON_START_FAILED) {
         brood__fail_with(code, "%s", pool->broken_detail);
+    } else if (reason == BROOD_REASON_DEADLINE && t->pid == 0) {
+        brood__fail_with(code, "not begun: the supervisor could not be told of the deadline of %u ms", t->deadline);
     } else if (reason == BROOD_REASON_DEADLINE) {
         brood__fail_with(code, "the worker (pid %d) was killed at the deadline of %u ms", t->pid, t->deadline);
     } else if (t->fail) {
@@ -577,8 +590,7 @@ int brood_future_cancel(brood_future future, int grace)
     uint64_t due = (uint64_t)brood__os_deadline(grace), before = atomic_load(&t->due);
     while ((before == 0 || due < before) && !atomic_compare_exchange_weak(&t->due, &before, due)) {}
     if (atomic_load(&pool->least_deadline) == 0) note_deadline(pool, A_SECOND);
-    ask_for(future.pool, due);
-    return 0;
+    return ask_for(future.pool, due);
 }
 
 int brood_pool_apply_task(brood_pool pool, const brood_task *task, const void *arg, void *result,
@@ -791,6 +803,13 @@ static void run(struct task_shm *t, uint64_t pool_id, uint32_t quota)
     if (result != small) free(result);
 }
 
+/* Nobody could have ended it in time, so it was not begun. */
+static void run_late(struct task_shm *t)
+{
+    t->code = BROOD_EDEADLINE; /* of no process */
+    t->reason = BROOD_REASON_DEADLINE;
+}
+
 /* The deadline was first: what is meant for us must not hit another task. */
 static _Noreturn void end_late(void)
 {
@@ -818,9 +837,11 @@ uint32_t brood__task_run(struct pool_shm *pool, uint64_t pool_id, uint32_t slot,
     _Atomic uint64_t *place = brood__post_task();
     /* seq_cst: published before the look at when the supervisor looks next, as it says so before it looks at us */
     atomic_store(place, FUTURE(slot, TASK_SERIAL(running)));
-    if (due) ask_for(pool_id, due);
     brood__crash_task(t, pool_id);
-    run(t, pool_id, quota);
+    if (due && !is_kept(pool_id, due))
+        run_late(t);
+    else
+        run(t, pool_id, quota);
     uint32_t begun = t->items ? atomic_load_explicit(&t->running, memory_order_relaxed) : 1;
     brood__crash_task(NULL, 0);
     atomic_store_explicit(place, 0, memory_order_relaxed);

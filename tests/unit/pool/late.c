@@ -66,6 +66,21 @@ static int channel_of(pid_t template)
     ck_abort_msg("a template without a channel");
 }
 
+/* It waits for the next word: of the worker that it forked it has told by now, however early that worker answered. */
+static void let_it_tell(pid_t template)
+{
+    char path[64], stat[512], *end = NULL;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)template);
+    while (!end || strncmp(end, ") S", 3) != 0) {
+        FILE *file = fopen(path, "r");
+        ck_assert_ptr_nonnull(file);
+        stat[fread(stat, 1, sizeof stat - 1, file)] = 0;
+        fclose(file);
+        end = strrchr(stat, ')');
+        poll(NULL, 0, 1);
+    }
+}
+
 /* Each is started and seen to end by the supervisor, which looks at all that it was sent meanwhile. */
 static void let_it_look(void)
 {
@@ -99,6 +114,7 @@ static void tell_late(int value)
     uint32_t worker = member_in(ROLE_WORKER), generation = brood__member_generation(worker);
     pid_t template = brood__member_at(member_in(ROLE_TEMPLATE))->pid;
     int channel = channel_of(template);
+    let_it_tell(template);
     ck_assert_int_eq(kill(template, SIGSTOP), 0);
     ck_assert_int_eq(kill(before, SIGKILL), 0);
     while (!is_starting(worker, generation + 1)) poll(NULL, 0, 1);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* pool/task.h - steps of task slots that its holders (task.c) and the supervisor (fate.c) share; see pool/pool.h. */
+/*
+ * pool/task.h - steps of task slots that the submitter (task.c, future.c), the worker (task_run.c) and the supervisor
+ * (fate.c) share; see pool/pool.h.
+ */
 #ifndef BROOD_POOL_TASK_H
 #define BROOD_POOL_TASK_H
 
@@ -31,6 +34,19 @@ static inline void task_hint(struct pool_shm *pool, uint32_t slot, uint32_t prio
     /* After the hint; who takes this bit away looks at the hints after that (brood__task_claim). */
     if (!(atomic_load(&pool->urgent) & 1u << priority)) atomic_fetch_or(&pool->urgent, 1u << priority);
 }
+
+/* Where its argument lies. */
+static inline char *task_argument(struct task_shm *t)
+{
+    return t->arg_buffer ? brood__at(brood__slot_at(TABLE_BUFFER, HANDLE_INDEX(t->arg_buffer))->body) : t->arg;
+}
+
+/* Free a slot whose holder we are (FILLING, DONE→, ORPHAN, GARBAGE by swap to FILLING): buffers, then the next serial. */
+void brood__task_release(struct task_shm *t);
+/* The supervisor has to know that deadlines of this length come up; the shortest counts. */
+void brood__task_note_deadline(struct pool_shm *pool, uint32_t ms);
+/* The supervisor is to be there when this is due.  0, or why it could not be told. */
+int brood__task_ask_for(uint64_t pool_id, uint64_t due);
 
 /* What is submitted. */
 struct submission {

@@ -248,15 +248,15 @@ mutant priority-heir-of-one queue/ring.c '/^void brood__ring_repair_put/,/^}/ s/
 
 # --- pools
 mutant submit-unannounced pool/task.c 's/brood__os_announce\(&p->idle\)/NULL/' pool/submit
-mutant answer-unannounced pool/task.c '/^uint32_t brood__task_run/,/^}/ s/brood__os_announce\(&t->bell\)/NULL/' pool/worker
+mutant answer-unannounced pool/task_run.c '/^uint32_t brood__task_run/,/^}/ s/brood__os_announce\(&t->bell\)/NULL/' pool/worker
 mutant task-death-unsaid pool/fate.c 's/lose\(pool, pool_id, t, seen, death\);/;/' pool/worker
 mutant task-of-the-dead pool/fate.c 's/if \(t->submitter != dead\) continue;/continue;/' pool/submit
 mutant map-record-in-place pool/map.c 's/&c->record\[!CHUNK_RECORD\(word\)\]/\&c->record[CHUNK_RECORD(word)]/' pool/map-worker
 mutant map-end-unannounced pool/map.c '/^static int64_t run_some/,/^}/ s/brood__os_announce\(&job->bell\)/NULL/' pool/map-worker
 mutant map-item-twice pool/map.c 's/if \(running > r->next && running <= c->end\) r->next = running;//' pool/map-worker
-mutant task-claim-unnamed pool/task.c '/^static bool claim\(/,/^}/ s/attempt & 0xff, brood__self->member/attempt \& 0xff, 0/' \
+mutant task-claim-unnamed pool/task_run.c '/^static bool claim\(/,/^}/ s/attempt & 0xff, brood__self->member/attempt \& 0xff, 0/' \
     pool/worker
-mutant task-waiter-no-relay pool/task.c 's/^ *if \(result != 0 && atomic_load\(&t->bell\)\).*$//' pool/answer-chain pool/waiter
+mutant task-waiter-no-relay pool/future.c 's/^ *if \(result != 0 && atomic_load\(&t->bell\)\).*$//' pool/answer-chain pool/waiter
 mutant task-buffers-unsettled pool/supervise.c 's/^ *settle_buffers\(dead\);//' pool/submit
 mutant task-place-emptied-first pool/pool.c \
     's/bool ours = brood__movable_seize\(id\);.*$/*(volatile uint64_t *)place = 0; bool ours = brood__movable_seize(id);/' \
@@ -298,11 +298,11 @@ mutant spare-death-silent pool/supervise.c '/^static void count_again/,/^}/ s/br
 mutant spare-successor-silent pool/supervise.c 's/^ *brood__os_futex_clear_and_wake\(&pool->parked\);//' spare/supervisor
 mutant spare-closed-silent pool/supervise.c 's/^ *if \(state != POOL_OPEN\) brood__nest_unpark\(pool\);.*$//' spare/supervisor
 mutant stream-loss-unplaced pool/fate.c 's/t->ran = running && .*;/t->ran = 0;/' stream/worker
-mutant stream-item-unsaid pool/task.c 's/^ *atomic_store_explicit\(&t->running, i \+ 1, memory_order_relaxed\);//' stream/worker
+mutant stream-item-unsaid pool/task_run.c 's/^ *atomic_store_explicit\(&t->running, i \+ 1, memory_order_relaxed\);//' stream/worker
 mutant stream-rest-runs-twice pool/flow.c 's/uint32_t ends = e->ran \+ \(code < 0\);/uint32_t ends = e->ran;/' stream/worker
 mutant answers-rung-by-nobody pool/supervise.c 's/^ *brood__os_futex_clear_and_wake\(&pool->answers\);//' stream/worker
 mutant answers-unwoken pool/pool.c 's/^ *if \(atomic_load_explicit\(&pool->answers, .*$//' stream/worker
-mutant urgent-bit-lost pool/task.c 's/if \(is_hinted\(pool, priority\)\) atomic_fetch_or\(&pool->urgent, 1u << priority\);//' urgent/passed
+mutant urgent-bit-lost pool/task_run.c 's/if \(is_hinted\(pool, priority\)\) atomic_fetch_or\(&pool->urgent, 1u << priority\);//' urgent/passed
 mutant cancel-unannounced pool/fate.c '/^bool brood__task_cancel/,/^}/ s/brood__os_announce\(&t->bell\)/NULL/' fate/cancel
 mutant deadline-kills-once pool/fate.c 's/^ *if \(state == TASK_KILLING \|\| state == TASK_DOOMED\)$/if (over \&\& state == TASK_KILLING \&\& TASK_STATE(word) == TASK_RUNNING)/' \
     fate/deadline

@@ -87,7 +87,7 @@ mutant semaphore-counts-first sync/semaphore.c \
 mutant event-sleeps-by-half sync/event.c 's/brood__high_half\(&e->word\), HIGH\(seen\)/NULL, 0/' event/pulse-two-wait
 mutant ring-sleeps-unseen queue/ring.c '/^static int get_slow/,/^}/ s/if \(result == 0\) result = get_some\(q, sink\);//' \
     queue/one-one
-mutant task-waits-unseen pool/task.c \
+mutant task-waits-unseen pool/future.c \
     '/OS_WAITERS\);/,/brood__sleep/ s/if \(result != 0\) break;//' task/one-worker
 mutant answers-wait-unseen pool/answers.c \
     '/OS_WAITERS\);/,/brood__nest_wait/ s/result = look_at\(pool, pool_id, look, of, true\);/result = 0;/' task/any
@@ -95,7 +95,7 @@ mutant rest-unseen pool/worker.c 's/bool something = .*$/bool something = leave(
 mutant lock-no-look sync/lock.c 's/if \(brood__sleep\(brood__low_half\(&l->word\), low, /if (brood__sleep(brood__low_half(\&l->word), *(volatile uint32_t *)brood__low_half(\&l->word), /' \
     lock/two
 
-mutant urgent-bit-lost pool/task.c 's/if \(is_hinted\(pool, priority\)\) atomic_fetch_or\(&pool->urgent, 1u << priority\);//' \
+mutant urgent-bit-lost pool/task_run.c 's/if \(is_hinted\(pool, priority\)\) atomic_fetch_or\(&pool->urgent, 1u << priority\);//' \
     task/urgent-two
 mutant join-sleeps-unsaid queue/tally.c \
     '/^int brood_queue_join/,/^}/ { s/^ *if \(!done && !late\) atomic_store.*$//; s/^( *)(brood__ring_leave_get\(q, announced\);)$/\1\2\n\1if (!done \&\& !late) atomic_store(\&q->tally.bell, OS_WAITERS);/ }' \

@@ -105,7 +105,7 @@ static int fill(struct task_shm *t, struct pool_shm *pool, uint64_t pool_id, con
     const brood_task *task = s->task;
     const brood_submit_options *o = s->options;
     const void *bytes = s->arg;
-    uint64_t given = task->arg_size;
+    uint64_t given = bytes ? task->arg_size : 0;
     if (bytes && task->flags & BROOD_TASK_ARG_BYTES) {
         bytes = ((const brood_bytes *)s->arg)->data;
         given = ((const brood_bytes *)s->arg)->size;

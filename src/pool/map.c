@@ -196,8 +196,8 @@ static int fill(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, co
     job->out = out_there ? brood__offset(a->out) : base + chunks + in;
     job->codes = a->codes ? base + chunks + in + out : 0;
     if (!in_there && a->in_bytes) memcpy(brood__at(job->in), a->in, a->in_bytes);
-    if (!out_there && a->out_bytes) memset(brood__at(job->out), 0, a->out_bytes);
     if (codes) memset(brood__at(job->codes), 0, codes);
+    /* No results are read but those of decided items, which are written or zeroed first: the memory may be as it was. */
     atomic_store(&job->hint, 0);
     atomic_store(&job->done, 0);
     atomic_store(&job->asked, 0);

@@ -93,8 +93,19 @@ START_TEST(arrays_in_buffers_are_not_copied)
 }
 END_TEST
 
+/* The memory that the next map gets is full of something. */
+static void soil_memory(void)
+{
+    brood_buffer buffer;
+    void *data;
+    brood_test_ok(brood_buffer_new(&buffer, 1 << 20, &data));
+    memset(data, 0x55, 1 << 20);
+    brood_test_ok(brood_buffer_free(buffer));
+}
+
 START_TEST(failures_are_reported)
 {
+    soil_memory();
     brood_pool pool = new_pool(_i, 2);
     int in[100], out[100], codes[100];
     for (int i = 0; i < 100; i++) in[i] = i;
@@ -119,6 +130,7 @@ END_TEST
 START_TEST(a_crash_costs_one_item)
 {
     enum { N = 100000 };
+    soil_memory();
     brood_pool pool = new_pool(_i, 4);
     static long in[N], out[N];
     static int codes[N];
@@ -213,6 +225,7 @@ START_TEST(what_timed_out_is_told)
         brood_report report = {0};
         int out[4], codes[4];
         for (int timeout = 100; report.done == 0; timeout *= 2) { /* until the worker comes to it in time */
+            soil_memory();
             brood_event event;
             ck_assert_int_lt(timeout, 30000);
             brood_test_ok(brood_event_new(&event));

@@ -69,7 +69,6 @@ static int describe(const brood_process_options *o, const brood_task *task, cons
     object->environment = o->environment ? o->environment : environ;
     object->descriptor_count = o->descriptor_count;
     for (size_t i = 0; i < o->descriptor_count; i++) object->descriptors[i] = o->descriptors[i].to;
-    object->ignored_signals = brood__os_ignored_signals();
     object->limits = (struct os_limits){.memory = o->memory_limit,
                                         .cpu_seconds = o->cpu_seconds,
                                         .open_files = brood__os_open_files(),
@@ -311,7 +310,10 @@ static int start(brood_process *process, const brood_process_options *o, const b
     preparation.public.method = method;
     if (error < 0) return error;
     uint32_t program = 0;
-    if (method != BROOD_START_FORK) error = brood__program_of(o->context, &program);
+    if (method != BROOD_START_FORK) { /* a copy has them */
+        object.ignored_signals = brood__os_ignored_signals();
+        error = brood__program_of(o->context, &program);
+    }
     if (error < 0) return error;
     int timeout = o->start_timeout ? o->start_timeout : o->context ? o->context->start_timeout : 0;
     int64_t deadline = brood__os_deadline(timeout ? timeout : brood__arena()->start_timeout);

@@ -31,6 +31,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#if defined(__has_include) && __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#define LIBC_KNOWS_OF_THREADS 1
+#endif
+
 #include "os/os.h"
 #include "text.h"
 
@@ -244,6 +249,9 @@ void brood__os_end_child(pid_t child)
 bool brood__os_has_threads(void)
 {
     struct stat_line line;
+#ifdef LIBC_KNOWS_OF_THREADS
+    if (__libc_single_threaded) return false; /* it is sure; if not, those that it had may have ended */
+#endif
     return read_stat("/proc/self/stat", &line) && line.threads > 1;
 }
 

@@ -760,7 +760,8 @@ void brood__map_vacate(struct pool_shm *pool)
     for (uint32_t i = 0; i < JOBS; i++) {
         struct job_shm *job = brood__pool_job(pool, i);
         vacate(job, JOB_SERIAL(atomic_load(&job->word)));
-        brood__os_futex_clear_and_wake(&job->bell);
+        atomic_thread_fence(memory_order_seq_cst); /* as in ring (supervise.c) */
+        if (atomic_load(&job->bell)) brood__os_futex_clear_and_wake(&job->bell);
     }
 }
 

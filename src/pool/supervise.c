@@ -102,15 +102,23 @@ static struct record *record_of(uint32_t index, uint64_t word)
 
 /* ------------------------------------------------------------------------------------------------------------ waking */
 
-/* Everybody who waits for anything of this pool looks again.  false: again in a while (sync/wait.h). */
+/*
+ * Everybody who waits for anything of this pool looks again.  false: again in a while (sync/wait.h).
+ * A job's bell is looked at before, as there are many: it is 0 only as long as nobody sleeps there who has not been
+ * woken, for who clears it wakes in the same call.  seq_cst: what is told was stored before the look; pairs with the
+ * waiter's exchange.
+ */
 static bool ring(struct pool_shm *pool, uint64_t pool_id)
 {
     bool sure = brood__monitor_ring(&pool->idle);
     brood__os_futex_clear_and_wake(&pool->gone.word);
     brood__os_futex_clear_and_wake(&pool->answers);
     brood__os_futex_clear_and_wake(&pool->parked);
-    for (uint32_t i = 0; brood__pool_furnished(pool) && i < JOBS; i++)
-        brood__os_futex_clear_and_wake(&brood__pool_job(pool, i)->bell);
+    atomic_thread_fence(memory_order_seq_cst);
+    for (uint32_t i = 0; brood__pool_furnished(pool) && i < JOBS; i++) {
+        os_word *bell = &brood__pool_job(pool, i)->bell;
+        if (atomic_load(bell)) brood__os_futex_clear_and_wake(bell);
+    }
     uint32_t slots = atomic_load(&pool->slots);
     for (uint32_t i = 0; i < slots; i++) {
         struct task_shm *t = brood__pool_task(pool, i);
@@ -276,7 +284,10 @@ static void settle_buffers(uint32_t dead)
     }
 }
 
-/* Under fork the template knows how a worker ended, and says so in a moment; unless it is gone too. */
+/*
+ * Under fork the template knows how a worker ended, and says so in a moment; unless it is gone too.  What it has to say
+ * stands in the table before its message comes; should that be lost, the next look finds it there.
+ */
 static bool status_to_come(uint32_t dead)
 {
     static uint16_t looks[1 << 16];
@@ -605,6 +616,7 @@ static void readable(int fd, uint64_t argument)
         brood__os_close(&r->channel);
         return;
     }
+    if (m.kind == TEMPLATE_ENDED) brood__supervisor_retry(m.member, m.generation); /* see status_to_come */
     uint32_t used = brood__table_used(TABLE_MEMBER);
     if (m.kind != TEMPLATE_FORKED || m.member == 0 || m.member >= used) return;
     /*

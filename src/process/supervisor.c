@@ -53,6 +53,7 @@ struct watched {
     bool doomed;     /* it could not be killed, and is to be */
     pid_t wanted;    /* a process that could not be watched yet, of a slot that may not have it yet; or 0 */
     bool ended;      /* its process has gone, the repairs are not complete */
+    bool again;      /* ... and are to be tried in this turn */
     bool unreported; /* its channel ended without a report: how its process ends says whether that counts */
     int report;      /* channel of a start made for an area, or -1 */
 };
@@ -131,6 +132,14 @@ static void retry_soon(void)
 {
     int64_t at = brood__os_now() + RETRY_NS;
     if (at < retry_at) retry_at = at;
+}
+
+static bool some_again; /* of watched[].again */
+
+void brood__supervisor_retry(uint32_t index, uint32_t generation)
+{
+    if (index >= watched_count || !watched[index].ended || watched[index].generation != generation) return;
+    watched[index].again = some_again = true;
 }
 
 /* ------------------------------------------------------------------------------------------------ ends and repairs */
@@ -260,8 +269,20 @@ static void ended(uint32_t index)
     finish(index);
 }
 
+/* What was waited for. */
+static void retry_now(void)
+{
+    some_again = false;
+    for (uint32_t i = 1; i < watched_count; i++) {
+        if (!watched[i].again) continue;
+        watched[i].again = false;
+        if (watched[i].ended) finish(i);
+    }
+}
+
 static void retry(void)
 {
+    if (some_again) retry_now();
     if (brood__os_now() < retry_at) return;
     retry_at = OS_NEVER;
     for (size_t i = waiting_count; i-- > 0;)

@@ -87,6 +87,8 @@ int brood__supervisor_watch_pid(uint32_t member, const struct os_process *proces
 /* Wait for a descriptor on behalf of an area: area->readable(fd) is called. */
 int brood__supervisor_poll(int fd, uint64_t argument);
 void brood__supervisor_unpoll(int fd);
+/* What the repair after this death waited for has come: try again in this turn, instead of in a few milliseconds. */
+void brood__supervisor_retry(uint32_t member, uint32_t generation);
 /* A signal, and SIGKILL, to a watched member. */
 void brood__supervisor_signal(uint32_t member, int signal);
 void brood__supervisor_kill(uint32_t member);

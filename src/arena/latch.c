@@ -11,7 +11,7 @@ unsigned brood__spin_before_sleep = 144;
  */
 void brood__relax(unsigned n)
 {
-    if (n < 64) {
+    if (n < SPIN_LONG) {
         brood__os_pause();
     } else if (n < SPIN_YIELDS) {
         for (int i = 0; i < 8; i++) brood__os_pause();

@@ -36,6 +36,8 @@ _Static_assert(sizeof(struct latch_shm) == 64, "one cache line");
 
 /* One step of a wait, the n-th: pause, pause longer, then yield.  The one schedule for all spinning in Brood. */
 void brood__relax(unsigned n);
+/* From this step on its pauses are longer: where to begin when each look costs those who are waited for. */
+#define SPIN_LONG 64u
 /* From this step on it yields: where to begin when those who are waited for need the processor. */
 #define SPIN_YIELDS 104u
 /* How many steps are worth while before going to sleep: about the price of one wake-up on another core. */

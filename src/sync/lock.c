@@ -131,6 +131,17 @@ static int sleep_a_while(struct lock_shm *l, uint32_t low, int64_t deadline, uin
     return 0;
 }
 
+/*
+ * Between two looks.  Each moves the line away from the holder, who may well be one that takes the lock again and again,
+ * so they are far apart from the first on: up to a microsecond of a wait for twice to three times the throughput.
+ */
+static void stand_back(unsigned *n)
+{
+    if (*n < SPIN_LONG) *n = SPIN_LONG;
+    for (int i = 0; i < 3 && *n < SPIN_YIELDS; i++) brood__relax(*n);
+    brood__relax((*n)++);
+}
+
 static int wait_for_it(struct lock_shm *l, uint64_t id, int timeout, struct wait *wait, struct circle *circle)
 {
     int64_t deadline = brood__os_deadline(timeout), look = circle ? FIRST_LOOK : OS_NEVER / 2;
@@ -147,7 +158,7 @@ static int wait_for_it(struct lock_shm *l, uint64_t id, int timeout, struct wait
         if (!circle && timeout < 0 && HELD(low) == HELD(brood__self->word_id) && !brood__os_has_threads())
             return BROOD_EDEADLK;
         if (n < SPIN_BEFORE_SLEEP) {
-            brood__relax(n++);
+            stand_back(&n);
             continue;
         }
         if (!(low & OS_WAITERS)) {

@@ -264,9 +264,13 @@ START_TEST(of_the_dead_is_whole)
 }
 END_TEST
 
+struct taken { /* one message: those of others come between two */
+    uint64_t sum, count;
+};
 BROOD_TASK(gets_batches, int, brood_queue, q, brood_queue, sums, brood_event, go)
 {
-    uint64_t values[16], sum = 0, count = 0, last = 0;
+    uint64_t values[16], last = 0;
+    struct taken taken = {0, 0};
     size_t sizes[16];
     int n;
     MUST(brood_event_wait(go, PATIENCE) == 0);
@@ -274,12 +278,12 @@ BROOD_TASK(gets_batches, int, brood_queue, q, brood_queue, sums, brood_event, go
         for (int i = 0; i < n; i++) {
             MUST(sizes[i] == 8 && values[i] > last);
             last = values[i];
-            sum += values[i];
-            count++;
+            taken.sum += values[i];
+            taken.count++;
         }
     }
     MUST(n == BROOD_ECLOSED);
-    MUST(brood_queue_put_value(sums, &sum, 0) == 0 && brood_queue_put_value(sums, &count, 0) == 0);
+    MUST(brood_queue_put_value(sums, &taken, 0) == 0);
     return 0;
 }
 
@@ -309,12 +313,11 @@ START_TEST(many_take_them)
     }
     brood_test_ok(brood_queue_close(q));
     for (int i = 0; i < CONSUMERS; i++) {
-        uint64_t one, its;
+        struct taken taken;
         members_end(children[i], 0);
-        brood_test_ok(brood_queue_get_value(sums, &one, PATIENCE));
-        brood_test_ok(brood_queue_get_value(sums, &its, PATIENCE));
-        sum += one;
-        count += its;
+        brood_test_ok(brood_queue_get_value(sums, &taken, PATIENCE));
+        sum += taken.sum;
+        count += taken.count;
     }
     ck_assert_uint_eq(count, COUNT);
     ck_assert_uint_eq(sum, (uint64_t)COUNT * (COUNT + 1) / 2);

@@ -39,8 +39,8 @@ int brood__slot_gone(enum table table, uint64_t id)
     uint32_t index = HANDLE_INDEX(id);
     if (HANDLE_TABLE(id) != table || index == 0 || index >= atomic_load(&t->high)) return BROOD_ESTALE;
     uint64_t word = atomic_load(&brood__slot_at(table, index)->word);
-    return SLOT_GENERATION(word) == HANDLE_GENERATION(id) && SLOT_STATE(word) == SLOT_GARBAGE ? BROOD_ECLOSED
-                                                                                              : BROOD_ESTALE;
+    bool died = SLOT_STATE(word) == SLOT_GARBAGE && SLOT_OWNER(word) != OWNER_FREED;
+    return died && SLOT_GENERATION(word) == HANDLE_GENERATION(id) ? BROOD_ECLOSED : BROOD_ESTALE;
 }
 
 static bool swap(struct slot_shm *slot, uint64_t from, uint64_t to)
@@ -158,7 +158,8 @@ void brood__slot_release(enum table table, uint32_t index)
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
     uint64_t next = SLOT_WORD(SLOT_GENERATION(word) + 1, SLOT_FREE, 0);
     /* In a signal handler that interrupted the allocator: whoever claims the slot next frees the body. */
-    if (slot->body && brood__pages_free(table, index) < 0) next = SLOT_WORD(SLOT_GENERATION(word), SLOT_GARBAGE, 0);
+    if (slot->body && brood__pages_free(table, index) < 0)
+        next = SLOT_WORD(SLOT_GENERATION(word), SLOT_GARBAGE, OWNER_FREED);
     atomic_store_explicit(&slot->word, next, memory_order_release);
     atomic_store_explicit(&brood__arena()->tables[table].hint, index, memory_order_relaxed);
 }
@@ -167,7 +168,7 @@ void brood__slot_leave(enum table table, uint32_t index)
 {
     struct slot_shm *slot = brood__slot_at(table, index);
     uint32_t generation = SLOT_GENERATION(atomic_load_explicit(&slot->word, memory_order_relaxed));
-    atomic_store(&slot->word, SLOT_WORD(generation, SLOT_GARBAGE, 0)); /* seq_cst: see brood__map_uses */
+    atomic_store(&slot->word, SLOT_WORD(generation, SLOT_GARBAGE, OWNER_FREED)); /* seq_cst: see brood__map_uses */
     brood__slot_collect_one(table, HANDLE(table, index, generation));
 }
 

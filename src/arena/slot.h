@@ -11,7 +11,7 @@
  *   INIT      owner is making it
  *   LIVE      in use, freed when owner dies
  *   FREEING   owner is taking it apart
- *   GARBAGE   its owner died, or could not free its memory: whoever claims it next takes it apart first
+ *   GARBAGE   its owner died (owner 0), or freed it and could not take it apart (OWNER_FREED): whoever claims it next does
  * Who writes: compare-and-swap only; claimants FREE→INIT and GARBAGE→FREEING, the owner INIT→LIVE→FREEING→FREE, the
  * supervisor INIT, LIVE, FREEING→GARBAGE for a dead owner.  If a process dies here: the word names it, and the
  * supervisor makes it GARBAGE.  The slot's memory (body) is set and cleared under the latch of the pages together with
@@ -63,6 +63,7 @@ struct slot_shm {
 #define SLOT_OWNER(word) ((uint32_t)((word)&0xffff))
 #define OWNER_SUPERVISOR 0xffffu
 #define OWNER_FAMILY 0xfffeu /* nobody's death frees it */
+#define OWNER_FREED 0xfffdu  /* of garbage: a call freed it, so that its handle is stale, not closed */
 
 #define HANDLE(table, index, generation) ((uint64_t)(table) << 56 | (uint64_t)(index) << 32 | (uint64_t)(generation))
 #define HANDLE_TABLE(id) ((uint32_t)((id) >> 56))

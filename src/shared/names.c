@@ -63,7 +63,7 @@ int brood__named_give(int fd, const char *name, const struct os_named *is, bool 
     if (error < 0) return error;
     struct named_shm *s = at(index);
     if (tracked) { /* from here on the supervisor looks for the name, if we die */
-        atomic_store(&s->tracked, 1u);
+        atomic_store(&s->tracked, SLOT_GENERATION(atomic_load(&s->slot.word)) + 1);
         error = brood__ledger_write(index, s);
     }
     if (error == 0) error = brood__os_named_link(fd, name); /* the commit, for the world */
@@ -122,31 +122,43 @@ void brood__names_end_scope(uint64_t scope)
         memory_order_seq_cst); /* pairs with the one in brood__named_give: who comes later finds it over */
     uint32_t used = brood__table_used(TABLE_NAMED);
     for (uint32_t i = 1; i < used; i++) {
-        uint64_t word = atomic_load(&at(i)->slot.word);
-        if (SLOT_STATE(word) == SLOT_LIVE && atomic_load(&at(i)->scope) == scope)
-            brood__named_unlink(HANDLE(TABLE_NAMED, i, SLOT_GENERATION(word)));
+        struct named_shm *s = at(i);
+        uint64_t word = atomic_load(&s->slot.word), id = HANDLE(TABLE_NAMED, i, SLOT_GENERATION(word));
+        if (atomic_load(&s->scope) != scope) continue;
+        if (SLOT_STATE(word) == SLOT_LIVE) brood__named_unlink(id);
+        /* A sweep that saw the end of the scope made it garbage, and may not have come to its name yet. */
+        brood__slot_collect_one(TABLE_NAMED, id);
     }
 }
 
 /* ------------------------------------------------------------------------------------------------------ after deaths */
 
+/* Whether the slot's scope is over, so that its name goes though it is mapped. */
+static bool is_over(const struct named_shm *s)
+{
+    uint64_t scope = atomic_load(&((struct named_shm *)(uintptr_t)s)->scope);
+    return scope && !brood__slot_find(TABLE_SCOPE, scope);
+}
+
 /* The name of garbage goes, if it is there: 0 or the error of that; then nothing of it is left. */
 static int settle(struct named_shm *s, bool unused)
 {
-    if (!atomic_load(&s->tracked)) return 0;
+    uint32_t tracked = atomic_load(&s->tracked);
+    if (!tracked) return 0;
     char name[BROOD_SHM_NAME];
     memcpy(name, s->name, sizeof name);
     name[sizeof name - 1] = 0;
     int error = strchr(name, '/') ? 0 : brood__os_named_remove(name, &s->is, unused);
     if (error < 0 && error != -ENOENT) return error;
-    atomic_store(&s->tracked, 0u);
+    atomic_compare_exchange_strong(&s->tracked, &tracked, 0u); /* that of the slot's next user is not ours to take */
     return 0;
 }
 
 bool brood__named_scrub(struct slot_shm *slot, uint32_t index)
 {
     (void)index;
-    return settle((struct named_shm *)(void *)slot, true) == 0;
+    struct named_shm *s = (struct named_shm *)(void *)slot;
+    return settle(s, !is_over(s)) == 0;
 }
 
 bool brood__named_repair(uint32_t dead)
@@ -157,21 +169,22 @@ bool brood__named_repair(uint32_t dead)
     for (uint32_t i = 1; i < used; i++) {
         struct named_shm *s = at(i);
         uint64_t word = atomic_load(&s->slot.word), scope = atomic_load(&s->scope);
-        uint64_t garbage = SLOT_WORD(SLOT_GENERATION(word), SLOT_GARBAGE, 0);
-        bool over = SLOT_STATE(word) == SLOT_LIVE && scope && !brood__slot_find(TABLE_SCOPE, scope);
+        bool over = SLOT_STATE(word) == SLOT_LIVE && is_over(s);
+        uint64_t garbage = over ? brood__scope_garbage(scope, word) : word;
         if (over && !atomic_compare_exchange_strong(&s->slot.word, &word, garbage)) continue;
         if (!over && SLOT_STATE(word) != SLOT_GARBAGE) continue;
         /* What a scope had goes though it is mapped; of a segment half made or unmade it is not known. */
-        int error = settle(s, !(scope && !brood__slot_find(TABLE_SCOPE, scope)));
+        int error = settle(s, !is_over(s));
         if (error == 0) continue;
         if (passes(error)) {
             all = false;
             continue;
         }
-        /* In use, or not ours to remove: the family has it, as if its maker had come to the end. */
-        atomic_store(&s->scope, 0);
-        atomic_compare_exchange_strong(&s->slot.word, &garbage,
-                                       SLOT_WORD(SLOT_GENERATION(garbage), SLOT_LIVE, OWNER_FAMILY));
+        /* In use, or not ours to remove: the family has it, as if its maker had come to the end.  If we die before its
+         * scope is forgotten, the next to look comes to the same. */
+        uint64_t live = SLOT_WORD(SLOT_GENERATION(garbage), SLOT_LIVE, OWNER_FAMILY);
+        if (atomic_compare_exchange_strong(&s->slot.word, &garbage, live) && is_over(s))
+            atomic_compare_exchange_strong(&s->scope, &scope, 0);
     }
     return all;
 }

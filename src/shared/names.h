@@ -37,7 +37,7 @@ struct named_shm {
     struct slot_shm slot; /* owner: the family; of a stranger's segment the member that attached it */
     _Atomic uint64_t scope;
     struct os_named is;       /* which file; its size is what it was made with */
-    _Atomic uint32_t tracked; /* 1: its name is to go, with the family at the latest */
+    _Atomic uint32_t tracked; /* generation + 1: its name is to go, with the family at the latest; 0: it is not */
     uint32_t reserved;
     char name[BROOD_SHM_NAME];
 };

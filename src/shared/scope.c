@@ -21,6 +21,12 @@ int brood__scope_check(uint64_t id)
     return id == 0 || brood__slot_find(TABLE_SCOPE, id) ? 0 : brood__slot_gone(TABLE_SCOPE, id);
 }
 
+uint64_t brood__scope_garbage(uint64_t id, uint64_t word)
+{
+    bool died = brood__slot_gone(TABLE_SCOPE, id) == BROOD_ECLOSED;
+    return SLOT_WORD(SLOT_GENERATION(word), SLOT_GARBAGE, died ? 0 : OWNER_FREED);
+}
+
 int brood_scope_end(brood_scope scope)
 {
     int error = brood__enter();

@@ -119,8 +119,11 @@ void brood__shared_end_scope(uint64_t scope)
     for (uint32_t i = 1; i < used; i++) {
         struct shared_shm *s = at(i);
         uint64_t word = atomic_load_explicit(&s->slot.word, memory_order_acquire);
-        if (SLOT_STATE(word) != SLOT_LIVE || atomic_load(&s->scope) != scope) continue;
-        brood__shared_free((enum shared_what)s->what, HANDLE(TABLE_SHARED, i, SLOT_GENERATION(word)));
+        if ((SLOT_STATE(word) != SLOT_LIVE && SLOT_STATE(word) != SLOT_GARBAGE) || atomic_load(&s->scope) != scope)
+            continue;
+        uint64_t id = HANDLE(TABLE_SHARED, i, SLOT_GENERATION(word));
+        brood__shared_free((enum shared_what)s->what, id);
+        brood__slot_collect_one(TABLE_SHARED, id); /* a sweep that saw the end of the scope made it garbage */
     }
 }
 
@@ -135,12 +138,13 @@ bool brood__shared_repair(uint32_t dead)
         struct shared_shm *s = at(i);
         uint64_t word = atomic_load(&s->slot.word), scope = atomic_load(&s->scope);
         if (SLOT_STATE(word) == SLOT_LIVE && scope && !brood__slot_find(TABLE_SCOPE, scope)) {
-            uint64_t garbage = SLOT_WORD(SLOT_GENERATION(word), SLOT_GARBAGE, 0);
+            uint64_t garbage = brood__scope_garbage(scope, word);
             if (!atomic_compare_exchange_strong(&s->slot.word, &word, garbage)) continue;
             word = garbage;
         }
         if (SLOT_STATE(word) != SLOT_GARBAGE) continue;
         uint64_t lock = atomic_load(&s->lock);
+        if (SLOT_GENERATION(atomic_load(&s->slot.word)) != SLOT_GENERATION(word)) continue; /* another's by now */
         struct slot_shm *slot = lock ? brood__slot_find(TABLE_LOCK, lock) : NULL;
         if (!slot) continue;
         uint64_t live = SLOT_WORD(HANDLE_GENERATION(lock), SLOT_LIVE, OWNER_FAMILY);

@@ -62,6 +62,8 @@ int brood__shared_visit(enum shared_what what, uint64_t id, struct shared_shm **
 
 /* 0: it is live; else why not.  0 is the handle of no scope, and good. */
 int brood__scope_check(uint64_t id);
+/* The word of the slot that `word` is of as garbage, because this scope is over: freed with it, or closed by a death. */
+uint64_t brood__scope_garbage(uint64_t id, uint64_t word);
 /* What the end of a scope does to them, each by itself. */
 void brood__shared_end_scope(uint64_t scope);
 

@@ -57,12 +57,6 @@ static void put(place *p, uint64_t word)
     atomic_store_explicit(p, word, memory_order_release);
 }
 
-static int gone(const struct barrier_shm *b, uint64_t id)
-{
-    int code = brood__slot_gone(TABLE_BARRIER, id);
-    return code == BROOD_ECLOSED && atomic_load(&((struct barrier_shm *)(uintptr_t)b)->freed) ? BROOD_ESTALE : code;
-}
-
 /* -------------------------------------------------------------------------------------------- under the latch */
 
 static void next_round(struct barrier_shm *b)
@@ -112,7 +106,7 @@ static int enter(struct barrier_shm *b, uint64_t id, void **announced)
     if (heir < 0) return heir;
     if (!brood__slot_is(&b->slot, id)) {
         brood__monitor_leave(&b->monitor, *announced, INT_MAX, true);
-        return gone(b, id);
+        return brood__slot_gone(TABLE_BARRIER, id);
     }
     if (heir) inherit(b);
     return 0;
@@ -329,7 +323,6 @@ int brood__barrier_new(uint64_t *id, unsigned parties, uint64_t action, const vo
     b->action = action;
     b->spin = parties > processors() ? SPIN_YIELDS : 0;
     b->arg_size = (uint32_t)arg_size;
-    atomic_store_explicit(&b->freed, 0u, memory_order_relaxed);
     atomic_store_explicit(&b->state, STATE(0, BARRIER_FILLING), memory_order_relaxed);
     b->monitor.flags[MONITOR_ASLEEP] = b->monitor.flags[MONITOR_BATON] = b->monitor.flags[ARRIVED] = 0;
     *id = brood__slot_publish(TABLE_BARRIER, index);
@@ -346,7 +339,6 @@ int brood_barrier_free(brood_barrier barrier)
     error = enter(b, barrier.id, &announced);
     if (error < 0) return error == BROOD_EDEADLK ? error : BROOD_ESTALE;
     bool retired = brood__slot_retire(TABLE_BARRIER, barrier.id);
-    if (retired) atomic_store(&b->freed, 1u);
     leave(b, announced, retired);
     if (!retired) return BROOD_ESTALE;
     brood__slot_leave(TABLE_BARRIER, HANDLE_INDEX(barrier.id));

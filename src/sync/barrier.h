@@ -39,9 +39,8 @@ struct barrier_shm {
     uint32_t places;
     uint64_t action; /* a function_ref (call/module.h), 0: none */
     uint32_t arg_size;
-    uint32_t spin;          /* where a wait begins to spin: there may be more parties than processors */
-    _Atomic uint32_t freed; /* by a call, not by a death */
-    uint32_t reserved[3];
+    uint32_t spin; /* where a wait begins to spin: there may be more parties than processors */
+    uint32_t reserved[4];
     struct latch_shm monitor;
 };
 _Static_assert(sizeof(struct barrier_shm) == 128, "its table");

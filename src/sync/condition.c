@@ -39,12 +39,6 @@ static bool swap(struct waiter_shm *w, uint64_t *seen, uint64_t to)
     return atomic_compare_exchange_strong_explicit(&w->word, seen, to, memory_order_acq_rel, memory_order_acquire);
 }
 
-static int gone(const struct condition_shm *c, uint64_t id)
-{
-    int code = brood__slot_gone(TABLE_CONDITION, id);
-    return code == BROOD_ECLOSED && atomic_load(&((struct condition_shm *)(uintptr_t)c)->freed) ? BROOD_ESTALE : code;
-}
-
 static int enter(struct condition_shm *c, uint64_t id, void **announced)
 {
     int heir = brood__monitor_enter(&c->monitor, announced);
@@ -52,7 +46,7 @@ static int enter(struct condition_shm *c, uint64_t id, void **announced)
     if (heir) c->monitor.flags[MONITOR_ASLEEP] = c->monitor.flags[MONITOR_BATON] = 0; /* nobody sleeps on it */
     if (brood__slot_is(&c->slot, id)) return 0;
     brood__monitor_leave(&c->monitor, *announced, 0, false);
-    return gone(c, id);
+    return brood__slot_gone(TABLE_CONDITION, id);
 }
 
 static void leave(struct condition_shm *c, void *announced)
@@ -206,7 +200,6 @@ int brood_condition_new(brood_condition *condition, const brood_condition_option
     for (uint32_t i = 0; i < MOST; i++) atomic_store_explicit(&waiters(c)[i].word, 0, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
     c->made = 1;
-    atomic_store_explicit(&c->freed, 0u, memory_order_relaxed);
     c->tickets = 0;
     c->used = c->told = 0;
     c->monitor.flags[MONITOR_ASLEEP] = c->monitor.flags[MONITOR_BATON] = 0;
@@ -225,7 +218,6 @@ int brood_condition_free(brood_condition condition)
     if (error < 0) return error == BROOD_EDEADLK ? error : BROOD_ESTALE;
     bool retired = brood__slot_retire(TABLE_CONDITION, condition.id);
     if (retired) {
-        atomic_store(&c->freed, 1u);
         tell_all(c, MOST, WAITER_ENDED);
         if (c->own) brood__lock_free(TABLE_RLOCK, c->lock);
     }
@@ -244,7 +236,7 @@ int brood_condition_acquire(brood_condition condition, int timeout)
     struct condition_shm *c = brood__slot_find(TABLE_CONDITION, condition.id);
     if (!c) return brood__slot_gone(TABLE_CONDITION, condition.id);
     uint64_t lock = lock_of(c, condition.id);
-    if (!lock) return gone(c, condition.id);
+    if (!lock) return brood__slot_gone(TABLE_CONDITION, condition.id);
     return HANDLE_TABLE(lock) == TABLE_RLOCK ? brood__rlock_acquire(lock, timeout, NULL)
                                              : brood__lock_acquire(TABLE_LOCK, lock, timeout, NULL);
 }
@@ -256,7 +248,7 @@ int brood_condition_release(brood_condition condition)
     struct condition_shm *c = brood__slot_find(TABLE_CONDITION, condition.id);
     if (!c) return brood__slot_gone(TABLE_CONDITION, condition.id);
     uint64_t lock = lock_of(c, condition.id);
-    if (!lock) return gone(c, condition.id);
+    if (!lock) return brood__slot_gone(TABLE_CONDITION, condition.id);
     return HANDLE_TABLE(lock) == TABLE_RLOCK ? brood_rlock_release((brood_rlock){lock})
                                              : brood__lock_release(TABLE_LOCK, lock);
 }
@@ -312,7 +304,7 @@ static int wait_there(struct condition_shm *c, uint64_t id, int timeout)
     if (late < 0 && !brood__slot_is(&c->slot, id)) brood__slot_collect_one(TABLE_CONDITION, id);
     if (again < 0) return again;
     if (!ended && brood__slot_is(&c->slot, id)) return late < 0 ? brood__not_now(timeout) : 0;
-    return ended || late < 0 ? gone(c, id) : 0;
+    return ended || late < 0 ? brood__slot_gone(TABLE_CONDITION, id) : 0;
 }
 
 int brood_condition_wait(brood_condition condition, int timeout)
@@ -331,7 +323,7 @@ int brood_condition_wait_for(brood_condition condition, brood_condition_fn *pred
     struct condition_shm *c = brood__slot_find(TABLE_CONDITION, condition.id);
     if (!c) return brood__slot_gone(TABLE_CONDITION, condition.id);
     uint64_t lock = lock_of(c, condition.id);
-    error = lock ? brood__lock_mine(lock) : gone(c, condition.id);
+    error = lock ? brood__lock_mine(lock) : brood__slot_gone(TABLE_CONDITION, condition.id);
     if (error < 0) return error;
     int64_t deadline = brood__os_deadline(timeout);
     while (!predicate(arg)) {

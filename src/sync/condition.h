@@ -33,14 +33,13 @@ struct waiter_shm {
 
 struct condition_shm {
     struct slot_shm slot;
-    _Atomic uint64_t lock;  /* handle; never changes */
-    uint32_t own;           /* never changes: the lock goes with it */
-    _Atomic uint32_t freed; /* by a call, not by a death */
-    uint64_t tickets;       /* given so far */
-    uint32_t used;          /* waiters [used, MOST) are unused */
-    uint32_t told;          /* deaths of the lock that waiters know of */
-    uint32_t made;          /* the waiters are there; by its maker */
-    uint32_t reserved[3];
+    _Atomic uint64_t lock; /* handle; never changes */
+    uint32_t own;          /* never changes: the lock goes with it */
+    uint32_t made;         /* the waiters are there; by its maker */
+    uint64_t tickets;      /* given so far */
+    uint32_t used;         /* waiters [used, MOST) are unused */
+    uint32_t told;         /* deaths of the lock that waiters know of */
+    uint32_t reserved[4];
     struct latch_shm monitor; /* nobody sleeps on it */
 };
 _Static_assert(sizeof(struct condition_shm) == 128, "its table");

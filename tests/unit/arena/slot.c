@@ -90,6 +90,8 @@ START_TEST(why_it_is_gone)
     ck_assert_int_eq(brood__slot_gone(T, HANDLE(TABLE_LOCK, index, generation)), BROOD_ESTALE);
     ck_assert_int_eq(brood__slot_gone(T, HANDLE(T, 0, 0)), BROOD_ESTALE);
     ck_assert_int_eq(brood__slot_gone(T, HANDLE(T, 0xffffff, 0)), BROOD_ESTALE);
+    set_word(index, generation, SLOT_GARBAGE, OWNER_FREED); /* by a call, which could not take it apart */
+    ck_assert_int_eq(brood__slot_gone(T, id), BROOD_ESTALE);
     set_word(index, generation + 1, SLOT_FREE, 0);
     ck_assert_int_eq(brood__slot_gone(T, id), BROOD_ESTALE);
 }

@@ -451,7 +451,7 @@ START_TEST(inside_a_call)
     brood_test_ok(brood_dict_set(other, brood_v(1), brood_v(3)));
     brood_test_ok(brood_proxy_free(other));
     brood_test_ok(brood_proxy_free(d)); /* and taken apart later */
-    ck_assert_int_eq(brood_dict_get(d, brood_v(1), &out), BROOD_ECLOSED);
+    ck_assert_int_eq(brood_dict_get(d, brood_v(1), &out), BROOD_ESTALE);
     ck_assert(c->slot.body != 0);
     brood__latch_release(&c->latch.word, 0);
     brood__os_announce(announced);

@@ -373,6 +373,27 @@ START_TEST(scope_unlinks)
 }
 END_TEST
 
+/* The sweep after some death comes between the two halves of an end, and has not come to the name yet. */
+START_TEST(scope_ends_amid_a_sweep)
+{
+    struct names n;
+    brood_scope scope;
+    brood_shm shm;
+    char *data;
+    fresh_name(n.name);
+    brood_test_ok(brood_scope_begin(&scope));
+    brood_test_ok(brood_shm_create(&shm, 5000, &(brood_shm_options){.name = n.name, .scope = scope}, (void **)&data));
+    ck_assert(brood__slot_retire(TABLE_SCOPE, scope.id));
+    atomic_store(&brood__slot_at(TABLE_NAMED, HANDLE_INDEX(shm.id))->word,
+                 SLOT_WORD(HANDLE_GENERATION(shm.id), SLOT_GARBAGE, OWNER_FREED));
+    brood__names_end_scope(scope.id);
+    ck_assert(!exists(n.name));
+    ck_assert_ptr_null(brood__slot_find(TABLE_NAMED, shm.id));
+    brood__slot_release(TABLE_SCOPE, HANDLE_INDEX(scope.id));
+    data[4999] = 1; /* it is mapped still */
+}
+END_TEST
+
 BROOD_TASK(has_a_scope, int, struct names, n, brood_event, ready)
 {
     brood_shm shm;
@@ -613,6 +634,7 @@ static Suite *shm_suite(void)
     tcase_add_loop_test(others, members_share, 0, MEMBERS_METHODS);
     tcase_add_loop_test(others, outlives_its_maker, 0, MEMBERS_METHODS);
     tcase_add_loop_test(others, scope_unlinks, 0, MEMBERS_METHODS);
+    tcase_add_test(others, scope_ends_amid_a_sweep);
     tcase_add_loop_test(others, scope_unlinks_when_its_owner_dies, 0, MEMBERS_METHODS);
     tcase_add_test(others, persistent_stays);
     TCase *families = brood_test_case(suite, "families");

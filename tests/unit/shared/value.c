@@ -3,6 +3,7 @@
 #include "members.h"
 
 #include "arena/pages.h"
+#include "arena/visit.h"
 #include "shared/shared.h"
 
 #include <brood.h>
@@ -417,7 +418,44 @@ START_TEST(scope_frees_all)
 }
 END_TEST
 
+/* The sweep after some death comes between the two halves of an end: what the scope had is freed by it all the same. */
+START_TEST(scope_ends_amid_a_sweep)
+{
+    size_t before, after;
+    brood_scope scope;
+    brood_value v;
+    brood_array a;
+    int n;
+    brood_test_ok(brood_arena_usage(&before, NULL));
+    brood_test_ok(brood_scope_begin(&scope));
+    brood_test_ok(brood_value_new(&v, int, 0, .scope = scope, .lock = true));
+    brood_test_ok(brood_array_new(&a, double, 10000, .scope = scope));
+    ck_assert(brood__slot_retire(TABLE_SCOPE, scope.id));
+    ck_assert(brood__shared_repair(0));
+    ck_assert_int_eq(brood_value_get(v, &n), BROOD_ESTALE);
+    ck_assert_int_eq(brood_array_count(a), BROOD_ESTALE);
+    brood__shared_end_scope(scope.id);
+    brood__slot_release(TABLE_SCOPE, HANDLE_INDEX(scope.id));
+    ck_assert_int_eq(brood_array_count(a), BROOD_ESTALE);
+    brood_test_ok(brood_arena_usage(&after, NULL));
+    ck_assert_uint_eq(before, after);
+}
+END_TEST
+
 /* ------------------------------------------------------------------------------------------- freed while looked at */
+
+START_TEST(freed_under_a_look_is_stale)
+{
+    brood_array a;
+    unsigned cell;
+    brood_test_ok(brood_array_new(&a, int, 5000));
+    ck_assert_ptr_nonnull(brood__visit_begin(TABLE_SHARED, a.id, &cell));
+    brood_test_ok(brood_array_free(a));
+    ck_assert_int_eq(brood_array_count(a), BROOD_ESTALE);
+    ck_assert_int_eq(brood_array_free(a), BROOD_ESTALE);
+    brood__visit_end(cell);
+}
+END_TEST
 
 static brood_array common;
 static _Atomic bool stop;
@@ -503,6 +541,8 @@ static Suite *value_suite(void)
     tcase_add_test(alone, belongs_to_members);
     tcase_add_test(alone, lock_is_there_if_asked_for);
     tcase_add_test(alone, memory_returns);
+    tcase_add_test(alone, scope_ends_amid_a_sweep);
+    tcase_add_test(alone, freed_under_a_look_is_stale);
     TCase *others = brood_test_case(suite, "others");
     tcase_add_loop_test(others, adds_are_all_there, 0, MEMBERS_METHODS);
     tcase_add_loop_test(others, lock_protects, 0, MEMBERS_METHODS);

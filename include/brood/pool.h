@@ -370,7 +370,12 @@ BROOD_API int brood_pool_terminate(brood_pool pool);
  */
 BROOD_API int brood_pool_join(brood_pool pool, int timeout);
 
-/* Terminate, join, and free. */
+/*
+ * Terminate, join, and free.  Others may be inside calls on the pool meanwhile: those that wait are answered, as after
+ * terminate (BROOD_ECANCELED, or what had an answer), and calls on maps are waited for, of stopped processes (SIGSTOP)
+ * too.  What comes later is BROOD_ESTALE or BROOD_ECLOSED, as is a future whose answer was not out by then.
+ * Errors as of those; BROOD_ESTALE: another has freed it; BROOD_EPERM: see above.
+ */
 BROOD_API int brood_pool_free(brood_pool pool);
 
 typedef enum brood_worker_state {

@@ -50,8 +50,7 @@ struct member_shm {
     uint32_t reserved_too;
     /* What its calls look at, so that nobody gives that memory away: arena/visit.h. */
     _Atomic uint64_t visits[MEMBER_VISITS];
-    _Atomic uint32_t more_visits;
-    uint32_t reserved_three;
+    _Atomic uint32_t more_visits[2]; /* of pools: [1] */
     char said[160]; /* by itself, before it ends: why a worker's initializer failed; may be of any bytes */
 };
 enum member_oom { OOM_UNKNOWN, OOM_NO, OOM_YES };

@@ -4,6 +4,12 @@
 
 #include "arena/member.h"
 
+/* The cells behind the cells: which count. */
+static unsigned count_of(enum table table)
+{
+    return table == TABLE_POOL;
+}
+
 static bool word_is_live(uint64_t word, uint64_t id)
 {
     return SLOT_GENERATION(word) == HANDLE_GENERATION(id) && SLOT_STATE(word) == SLOT_LIVE;
@@ -18,7 +24,10 @@ void *brood__visit_begin(enum table table, uint64_t id, unsigned *cell)
         uint64_t none = 0;
         if (atomic_compare_exchange_strong(&me->visits[*cell], &none, id)) break;
     }
-    if (*cell == MEMBER_VISITS) atomic_fetch_add(&me->more_visits, 1u);
+    if (*cell == MEMBER_VISITS) {
+        *cell += count_of(table);
+        atomic_fetch_add(&me->more_visits[count_of(table)], 1u);
+    }
     /* Sequentially consistent, as the cell: pairs with the fence in brood__visited, which stands between the other two. */
     uint64_t word = atomic_load(&slot->word);
     if (word_is_live(word, id)) return slot;
@@ -33,7 +42,7 @@ void brood__visit_end(unsigned cell)
     if (cell < MEMBER_VISITS)
         atomic_store_explicit(&me->visits[cell], 0, memory_order_release);
     else
-        atomic_fetch_sub_explicit(&me->more_visits, 1u, memory_order_release);
+        atomic_fetch_sub_explicit(&me->more_visits[cell - MEMBER_VISITS], 1u, memory_order_release);
 }
 
 bool brood__visited(uint64_t id)
@@ -44,7 +53,7 @@ bool brood__visited(uint64_t id)
         struct member_shm *m = brood__member_at(i);
         for (unsigned c = 0; c < MEMBER_VISITS; c++)
             if (atomic_load_explicit(&m->visits[c], memory_order_acquire) == id) return true;
-        if (atomic_load_explicit(&m->more_visits, memory_order_acquire) != 0) return true;
+        if (atomic_load_explicit(&m->more_visits[count_of(HANDLE_TABLE(id))], memory_order_acquire) != 0) return true;
     }
     return false;
 }
@@ -53,5 +62,5 @@ void brood__visit_forget(uint32_t member)
 {
     struct member_shm *m = brood__member_at(member);
     for (unsigned c = 0; c < MEMBER_VISITS; c++) atomic_store(&m->visits[c], 0);
-    atomic_store(&m->more_visits, 0u);
+    for (unsigned k = 0; k < 2; k++) atomic_store(&m->more_visits[k], 0u);
 }

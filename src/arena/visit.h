@@ -7,9 +7,11 @@
  * sequentially consistent, so one of the two sees the other: a live object that is visited is not given away before
  * the visit ends; until then its slot is GARBAGE, and whoever comes by later takes it apart.
  *
- * A member that has no free cell (more threads inside than cells) counts in `more_visits`, which stands for any object.
- * Who writes: the member itself; the supervisor clears the cells of the dead.  If a process dies here: what it visited
- * stays garbage until that.  Nobody waits for a visitor.  Thread-safe, async-signal-safe.
+ * A member that has no free cell (more threads inside than cells) counts in `more_visits`, one for pools and one for all
+ * else, which stands for any such object.  Who writes: the member itself; the supervisor clears the cells of the dead.  If
+ * a process dies here: what it visited stays garbage until that.  Nobody waits for a visitor but who frees a pool, for
+ * those of pools: their visits are short, which those of other objects, where large arrays are copied, need not be; hence
+ * two counts.  Thread-safe, async-signal-safe.
  */
 #ifndef BROOD_ARENA_VISIT_H
 #define BROOD_ARENA_VISIT_H

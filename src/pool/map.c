@@ -4,6 +4,7 @@
  * Thread-safe; not async-signal-safe.
  */
 #include "pool/map.h"
+#include "arena/visit.h"
 #include "call/buffer.h"
 #include "call/call.h"
 #include "call/error.h"
@@ -100,9 +101,32 @@ static int check(const brood_task *task, const void *in, void *out, size_t n)
     return 0;
 }
 
-/* Whether a worker is inside; after a look at the word that found it not ACTIVE, and seq_cst as that: see each_job. */
+#define CALLERS(serial, calls) ((uint64_t)(serial) << 32 | (uint64_t)(calls))
+
+/* Of a handle, see JOB_INSIDE. */
+static uint32_t index_of(brood_map map)
+{
+    return (uint32_t)map.serial - 1;
+}
+static uint32_t serial_of(brood_map map)
+{
+    return (uint32_t)(map.serial >> 32);
+}
+
+/* Calls of its caller that are inside. */
+static uint32_t calls_inside(const struct pool_shm *pool, uint32_t index, uint32_t serial)
+{
+    uint64_t callers = atomic_load(&brood__pool_job(pool, index)->callers);
+    return (uint32_t)(callers >> 32) == serial ? (uint32_t)callers : 0;
+}
+
+/*
+ * Whether a worker, or a call of the caller's, is inside; after a look at the word that found it not ACTIVE, and seq_cst
+ * as that: see each_job.
+ */
 static bool is_occupied(const struct pool_shm *pool, uint32_t index, uint32_t serial)
 {
+    if (calls_inside(pool, index, serial) != 0) return true;
     for (uint32_t i = 0; i <= pool->seat_room; i++)
         if (atomic_load(&brood__pool_seat(pool, i)->inside) == JOB_INSIDE(index, serial)) return true;
     return false;
@@ -132,14 +156,14 @@ static void vacate(struct job_shm *job, uint32_t serial)
         if (lent[k]) brood__slot_collect_one(TABLE_BUFFER, lent[k]);
 }
 
-/* Free a job's memory and its place, if no worker looks at it any more; else later. */
+/* Free a job's memory and its place, if nobody looks at it any more; else later. */
 static void retire(struct pool_shm *pool, uint32_t index, uint64_t seen)
 {
     if (JOB_STATE(seen) == JOB_FREE || JOB_STATE(seen) == JOB_FILLING) return;
     struct job_shm *job = brood__pool_job(pool, index);
     uint32_t serial = JOB_SERIAL(seen);
     if (JOB_STATE(seen) != JOB_RETIRED) {
-        uint64_t retired = JOB_WORD(serial, JOB_RETIRED, 0);
+        uint64_t retired = JOB_WORD(serial, JOB_RETIRED, JOB_OWNER(seen));
         if (!swap(&job->word, &seen, retired)) return;
         seen = retired;
     }
@@ -147,6 +171,54 @@ static void retire(struct pool_shm *pool, uint32_t index, uint64_t seen)
     atomic_thread_fence(memory_order_seq_cst);
     if (is_occupied(pool, index, serial)) return;
     if (swap(&job->word, &seen, JOB_WORD(serial, JOB_FILLING, brood__self->member))) vacate(job, serial);
+}
+
+static bool is_ours(uint64_t word, uint32_t serial)
+{
+    return JOB_SERIAL(word) == serial && JOB_OWNER(word) == brood__self->member &&
+           (JOB_STATE(word) == JOB_ACTIVE || JOB_STATE(word) == JOB_CANCELLED);
+}
+
+/*
+ * A call ends; live: in a visit.  seq_cst, before the look at the word: see callers.  It is also the release of all that
+ * the call has read there, which who takes the pool apart acquires in calls_inside.
+ */
+static void lower(struct pool_shm *pool, uint32_t index, uint32_t serial, bool live)
+{
+    struct job_shm *job = brood__pool_job(pool, index);
+    uint64_t seen = atomic_load(&job->callers);
+    while (seen >> 32 == serial && (uint32_t)seen != 0 &&
+           !atomic_compare_exchange_weak(&job->callers, &seen, seen - 1)) {}
+    if (!live) return; /* who frees the pool frees the job, and we may look at it no more */
+    uint64_t word = atomic_load(&job->word);
+    if (JOB_SERIAL(word) == serial && JOB_STATE(word) == JOB_RETIRED) retire(pool, index, word);
+}
+
+/*
+ * A call on a job of ours begins: false if that is over, or not ours.  In a visit of the pool, which says that the job is
+ * where we look.
+ */
+static bool raise_callers(struct pool_shm *pool, uint32_t index, uint32_t serial)
+{
+    struct job_shm *job = brood__pool_job(pool, index);
+    if (!is_ours(atomic_load(&job->word), serial)) return false; /* acquire: what `fill` wrote, callers too */
+    uint64_t seen = atomic_load(&job->callers);
+    do {
+        if (seen >> 32 != serial) return false;
+    } while (!atomic_compare_exchange_weak(&job->callers, &seen, seen + 1));
+    if (is_ours(atomic_load(&job->word), serial)) return true;
+    lower(pool, index, serial, true); /* over between the two looks */
+    return false;
+}
+
+/* It ends, outside of a visit; the answer is `result`. */
+static int leave(struct pool_shm *pool, brood_map map, int result)
+{
+    unsigned cell;
+    bool live = brood__visit_begin(TABLE_POOL, map.pool, &cell) != NULL;
+    lower(pool, index_of(map), serial_of(map), live);
+    if (live) brood__visit_end(cell);
+    return result;
 }
 
 /* A place for a job: FILLING and ours. */
@@ -315,17 +387,13 @@ static int finished(struct pool_shm *pool, struct job_shm *job)
     return 0;
 }
 
-static uint32_t index_of(const struct pool_shm *pool, const struct job_shm *job)
+static int wait_for(struct pool_shm *pool, brood_map map, struct job_shm *job, int timeout)
 {
-    return (uint32_t)(job - brood__pool_job(pool, 0));
-}
-
-static int wait_for(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, int timeout)
-{
+    uint64_t pool_id = map.pool;
     int64_t deadline = brood__os_deadline(timeout);
     void *announced = brood__os_announce(&job->bell);
     uint64_t what = WAITS_ELSEWHERE;
-    if (deadline == OS_NEVER) what = WAITS_FOR_MAP(index_of(pool, job), JOB_SERIAL(atomic_load(&job->word)));
+    if (deadline == OS_NEVER) what = WAITS_FOR_MAP(index_of(map), serial_of(map));
     struct nest nest = {0};
     bool late = timeout == 0;
     int result;
@@ -383,11 +451,9 @@ static void tell_crash(const struct pool_shm *pool, const struct job_shm *job, b
 
 static int64_t cancel_job(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, uint32_t quota);
 
-static int answer_of(struct pool_shm *pool, const struct job_shm *job, const struct arrays *a, brood_report *report)
+static int answer_of(struct pool_shm *pool, const struct job_shm *job, bool cancelled, const struct arrays *a,
+                     brood_report *report)
 {
-    brood_report mine;
-    if (!report) report = &mine;
-    bool cancelled = JOB_STATE(atomic_load(&((struct job_shm *)(uintptr_t)job)->word)) == JOB_CANCELLED;
     give_back(job, a, report);
     int broken = cancelled ? atomic_load(&pool->broken) : 0;
     if (broken) return brood__fail_with(broken, "%s", pool->broken_detail);
@@ -403,46 +469,63 @@ static int answer_of(struct pool_shm *pool, const struct job_shm *job, const str
     return 0;
 }
 
-/* After the wait, which answered `error`: the answer of the map, which is over. */
-static int end(struct pool_shm *pool, uint32_t index, int error, const struct arrays *a, brood_report *report)
+/*
+ * After the wait, which answered `error`: the answer of the map, which is over.  Of several that waited the first has it.
+ * RETIRED is as good as cancelled for those who work: what is decided by then counts, and of one that was not waited for
+ * to its end the items that workers are in, and all after them, do not.
+ */
+static int end(struct pool_shm *pool, brood_map map, int error, const struct arrays *a, brood_report *report,
+               brood_crash *crash)
 {
-    struct job_shm *job = brood__pool_job(pool, index);
+    struct job_shm *job = brood__pool_job(pool, index_of(map));
+    uint32_t serial = serial_of(map);
+    uint64_t seen = atomic_load(&job->word);
     brood_report mine;
-    if (error == 0) {
-        error = answer_of(pool, job, a, report);
-    } else { /* what is decided by now counts; the items that workers are in, and all after them, do not */
-        cancel(job);
-        give_back(job, a, report ? report : &mine);
-    }
-    retire(pool, index, atomic_load(&job->word));
+    if (!report) report = &mine;
+    do {
+        if (!is_ours(seen, serial)) return BROOD_ESTALE;
+    } while (!atomic_compare_exchange_weak(&job->word, &seen, JOB_WORD(serial, JOB_RETIRED, JOB_OWNER(seen))));
+    if (crash) tell_crash(pool, job, crash);
+    if (error == 0) return answer_of(pool, job, JOB_STATE(seen) == JOB_CANCELLED, a, report);
+    give_back(job, a, report);
     return error;
 }
 
-static int begin(struct pool_shm *pool, uint64_t pool_id, const brood_task *task, const struct arrays *a, size_t n,
-                 const brood_map_options *o, uint32_t *index)
+/*
+ * After success a call on *map is under way, the caller's.  Of the visit only the claim is: from then on the job is ours,
+ * and FILLING keeps the pool as a call that is counted does.
+ */
+static int begin(brood_pool pool, struct pool_shm **p, const brood_task *task, const struct arrays *a, size_t n,
+                 const brood_map_options *o, brood_map *map)
 {
-    int error = brood__pool_usable(pool);
-    if (error == 0) error = claim_job(pool, index);
+    unsigned cell;
+    uint32_t index = 0;
+    *p = brood__visit_begin(TABLE_POOL, pool.id, &cell);
+    if (!*p) return brood__slot_gone(TABLE_POOL, pool.id);
+    int error = brood__pool_usable(*p);
+    if (error == 0) error = claim_job(*p, &index);
+    brood__visit_end(cell);
     if (error < 0) return error;
-    struct job_shm *job = brood__pool_job(pool, *index);
-    uint64_t filling = atomic_load(&job->word);
-    error = fill(pool, pool_id, job, task, a, n, o);
+    struct job_shm *job = brood__pool_job(*p, index);
+    uint32_t serial = JOB_SERIAL(atomic_load(&job->word));
+    error = fill(*p, pool.id, job, task, a, n, o);
     if (error < 0) {
-        vacate(job, JOB_SERIAL(filling));
+        vacate(job, serial);
         return error;
     }
-    atomic_store(&job->caller_inside, 1u);
-    void *announced = brood__os_announce(&pool->idle);
-    atomic_store(&job->word,
-                 JOB_WORD(JOB_SERIAL(filling), JOB_ACTIVE, brood__self->member)); /* the commit; seq_cst: see wake */
-    brood__pool_wake(pool, (int)(job->chunk_count < pool->workers ? job->chunk_count : pool->workers));
+    *map = (brood_map){pool.id, JOB_INSIDE(index, serial)};
+    atomic_store(&job->callers, CALLERS(serial, 1)); /* before the commit, which passes it on */
+    void *announced = brood__os_announce(&(*p)->idle);
+    /* The commit; seq_cst: see wake. */
+    atomic_store(&job->word, JOB_WORD(serial, JOB_ACTIVE, brood__self->member));
+    brood__pool_wake(*p, (int)(job->chunk_count < (*p)->workers ? job->chunk_count : (*p)->workers));
     brood__os_announce_again(announced);
     /* Closed since we looked: its workers may have left.  seq_cst: of us and of one who leaves, one sees. */
     atomic_thread_fence(memory_order_seq_cst);
-    if (__builtin_expect(atomic_load(&pool->state) == POOL_OPEN, 1)) return 0;
+    if (__builtin_expect(atomic_load(&(*p)->state) == POOL_OPEN, 1)) return 0;
     cancel(job);
-    retire(pool, *index, atomic_load(&job->word));
-    return BROOD_ECLOSED;
+    retire(*p, index, atomic_load(&job->word));
+    return leave(*p, *map, BROOD_ECLOSED);
 }
 
 static const brood_map_options no_options;
@@ -461,13 +544,11 @@ int brood_pool_map_task(brood_pool pool, const brood_task *task, const void *in,
     if (o->report) *o->report = (brood_report){0};
     if (n == 0) return brood__pool_usable(p);
     struct arrays a = {in, out, o->codes, n * task->arg_size, n * task->result_size};
-    uint32_t index = 0;
-    error = begin(p, pool.id, task, &a, n, o, &index);
+    brood_map map = {0, 0};
+    error = begin(pool, &p, task, &a, n, o, &map);
     if (error < 0) return error;
-    struct job_shm *job = brood__pool_job(p, index);
-    error = wait_for(p, pool.id, job, o->timeout ? o->timeout : BROOD_FOREVER);
-    if (o->crash) tell_crash(p, job, o->crash);
-    return end(p, index, error, &a, o->report);
+    error = wait_for(p, map, brood__pool_job(p, index_of(map)), o->timeout ? o->timeout : BROOD_FOREVER);
+    return leave(p, map, end(p, map, error, &a, o->report, o->crash));
 }
 
 /* Of an asynchronous map the arrays are kept in the job, behind what workers read. */
@@ -486,37 +567,37 @@ int brood_pool_map_async_task(brood_pool pool, brood_map *map, const brood_task 
         error = brood__fail_with(BROOD_EINVAL, "a map that is begun has no time of its own: see brood_map_wait");
     if (error == 0) error = check(task, in, out, n);
     if (error < 0) return error;
-    struct pool_shm *p = brood__pool_find(pool.id, &error);
-    if (!p) return error;
     struct arrays a = {in, out, o->codes, n * task->arg_size, n * task->result_size};
-    uint32_t index = 0;
     struct callback *callback = o->callback ? brood__dispatch_prepare() : NULL;
     if (o->callback && !callback) return BROOD_ENOMEM;
-    error = begin(p, pool.id, task, &a, n, o, &index);
+    struct pool_shm *p;
+    brood_map begun = {0, 0};
+    error = begin(pool, &p, task, &a, n, o, &begun);
     if (error < 0 && callback) brood__dispatch_map(callback, NULL, NULL);
     if (error < 0) return error;
-    struct job_shm *job = brood__pool_job(p, index);
+    struct job_shm *job = brood__pool_job(p, index_of(begun));
     struct kept kept = {(uintptr_t)in, (uintptr_t)out,       (uintptr_t)o->codes, a.in_bytes,
                         a.out_bytes,   (uintptr_t)o->report, (uintptr_t)o->crash};
     memcpy(job->more, &kept, sizeof kept);
-    *map = (brood_map){pool.id, JOB_INSIDE(index, JOB_SERIAL(atomic_load(&job->word)))};
-    atomic_store(&job->caller_inside, 0u);
+    *map = begun;
+    leave(p, begun, 0);
     if (callback) brood__dispatch_map(callback, map, o);
     return 0;
 }
 
-/* The job of a map that this process has begun, and not waited for to its end. */
+/*
+ * The job of a map that this process has begun, and not waited for to its end: in a call on it from here on, until
+ * `leave`.
+ */
 static int find(brood_map map, struct pool_shm **pool, struct job_shm **job)
 {
-    int error = 0;
-    *pool = brood__pool_find(map.pool, &error);
-    if (!*pool) return error < 0 ? error : BROOD_ESTALE;
-    uint32_t index = (uint32_t)map.serial - 1, serial = (uint32_t)(map.serial >> 32);
-    if (index >= JOBS) return BROOD_ESTALE;
-    *job = brood__pool_job(*pool, index);
-    uint64_t seen = atomic_load(&(*job)->word);
-    if (JOB_SERIAL(seen) != serial || JOB_OWNER(seen) != brood__self->member) return BROOD_ESTALE;
-    return JOB_STATE(seen) == JOB_ACTIVE || JOB_STATE(seen) == JOB_CANCELLED ? 0 : BROOD_ESTALE;
+    unsigned cell;
+    *pool = brood__visit_begin(TABLE_POOL, map.pool, &cell);
+    if (!*pool) return brood__slot_gone(TABLE_POOL, map.pool);
+    bool there = index_of(map) < JOBS && raise_callers(*pool, index_of(map), serial_of(map));
+    if (there) *job = brood__pool_job(*pool, index_of(map));
+    brood__visit_end(cell);
+    return there ? 0 : BROOD_ESTALE;
 }
 
 int brood__map_answered(brood_map map)
@@ -524,7 +605,7 @@ int brood__map_answered(brood_map map)
     struct pool_shm *p = NULL;
     struct job_shm *job = NULL;
     int error = find(map, &p, &job);
-    return error < 0 || !job ? error : finished(p, job);
+    return error < 0 || !job ? error : leave(p, map, finished(p, job));
 }
 
 int brood_map_progress(brood_map map, size_t *decided)
@@ -543,7 +624,7 @@ int brood_map_progress(brood_map map, size_t *decided)
         start = c->end;
     }
     if (decided) *decided = n;
-    return finished(p, job);
+    return leave(p, map, finished(p, job));
 }
 
 int brood_map_cancel(brood_map map)
@@ -553,11 +634,11 @@ int brood_map_cancel(brood_map map)
     int error = brood__enter();
     if (error == 0) error = find(map, &p, &job);
     if (error < 0 || !job) return error;
-    if (all_done(job)) return 1;
+    if (all_done(job)) return leave(p, map, 1);
     void *announced = brood__os_announce(&job->bell); /* the last chunk may be done by this */
     cancel_job(p, map.pool, job, 0);
     brood__os_announce_again(announced);
-    return 0;
+    return leave(p, map, 0);
 }
 
 int brood_map_wait(brood_map map, int timeout, brood_report *report)
@@ -567,20 +648,15 @@ int brood_map_wait(brood_map map, int timeout, brood_report *report)
     int error = brood__enter_for(timeout);
     if (error == 0) error = find(map, &p, &job);
     if (error < 0 || !job) return error;
-    uint32_t index = (uint32_t)map.serial - 1, serial = (uint32_t)(map.serial >> 32);
-    uint64_t seen;
-    error = wait_for(p, map.pool, job, timeout);
-    if (error == BROOD_EAGAIN && brood__answers_arm(p, map.pool, &job->asked)) error = wait_for(p, map.pool, job, 0);
-    if (error == BROOD_EAGAIN || error == BROOD_ETIMEDOUT || error == BROOD_EDEADLK) return error;
-    seen = atomic_load(&job->word);
-    if (JOB_SERIAL(seen) != serial) return BROOD_ESTALE; /* the pool was freed meanwhile */
+    error = wait_for(p, map, job, timeout);
+    if (error == BROOD_EAGAIN && brood__answers_arm(p, map.pool, &job->asked)) error = wait_for(p, map, job, 0);
+    if (error == BROOD_EAGAIN || error == BROOD_ETIMEDOUT || error == BROOD_EDEADLK) return leave(p, map, error);
     struct kept kept;
     memcpy(&kept, job->more, sizeof kept);
-    if (kept.crash) tell_crash(p, job, (brood_crash *)(uintptr_t)kept.crash);
     if (!report) report = (brood_report *)(uintptr_t)kept.report;
     struct arrays a = {(const void *)(uintptr_t)kept.in, (void *)(uintptr_t)kept.out, (int *)(uintptr_t)kept.codes,
                        kept.in_bytes, kept.out_bytes};
-    return end(p, index, error, &a, report);
+    return leave(p, map, end(p, map, error, &a, report, (brood_crash *)(uintptr_t)kept.crash));
 }
 
 /* ------------------------------------------------------------------------------------------------- the worker's side */
@@ -747,9 +823,8 @@ bool brood__map_visited(const struct pool_shm *pool)
     for (uint32_t i = 0; i < JOBS; i++) {
         struct job_shm *job = brood__pool_job(pool, i);
         uint64_t seen = atomic_load(&job->word);
-        enum job_state state = JOB_STATE(seen);
-        bool called = state == JOB_FILLING ||
-                      ((state == JOB_ACTIVE || state == JOB_CANCELLED) && atomic_load(&job->caller_inside));
+        bool called = JOB_STATE(seen) == JOB_FILLING ||
+                      (JOB_STATE(seen) != JOB_FREE && calls_inside(pool, i, JOB_SERIAL(seen)) != 0);
         if (called && !brood__member_dead(JOB_OWNER(seen))) return true;
     }
     return false;
@@ -868,9 +943,12 @@ void brood__map_repair(struct pool_shm *pool, uint64_t pool_id, uint32_t dead)
     for (uint32_t i = 0; i < JOBS; i++) {
         struct job_shm *job = brood__pool_job(pool, i);
         uint64_t seen = atomic_load(&job->word);
-        enum job_state state = JOB_STATE(seen);
-        if (JOB_OWNER(seen) == dead && (state == JOB_ACTIVE || state == JOB_CANCELLED || state == JOB_FILLING))
-            swap(&job->word, &seen, JOB_WORD(JOB_SERIAL(seen), JOB_RETIRED, 0));
+        if (JOB_OWNER(seen) != dead || JOB_STATE(seen) == JOB_FREE) continue;
+        /* Of the job's caller, or of one who was about to give its memory back, when nobody was inside. */
+        uint64_t callers = atomic_load(&job->callers);
+        while (callers >> 32 == JOB_SERIAL(seen) && (uint32_t)callers != 0 &&
+               !atomic_compare_exchange_weak(&job->callers, &callers, CALLERS(JOB_SERIAL(seen), 0))) {}
+        swap(&job->word, &seen, JOB_WORD(JOB_SERIAL(seen), JOB_RETIRED, 0));
     }
 }
 

@@ -128,14 +128,14 @@ void brood__pool_answer(struct pool_shm *pool, uint64_t pool_id, os_word *bell)
 }
 
 /*
- * Whether nobody looks at a pool that is being taken apart.  The slot is ours: the supervisor says where it looks, and
- * then looks whether the slot is what it was (supervise.c); one of the two sees the other.
+ * The slot is ours: the supervisor says where it looks, and then looks whether the slot is what it was (supervise.c); one
+ * of the two sees the other.
  */
-static bool unseen(struct pool_shm *pool)
+bool brood__pool_unseen(struct pool_shm *pool)
 {
     struct supervisor_shm *s = &brood__arena()->supervisor;
     atomic_thread_fence(memory_order_seq_cst);
-    if (brood__pool_threaded(pool) && brood__visited(brood__pool_id(pool))) return false; /* see threads.h */
+    if (brood__visited(brood__pool_id(pool))) return false; /* a moment in a call on a map, or see threads.h */
     return (atomic_load(&s->looks_at) != HANDLE_INDEX(brood__pool_id(pool)) || !brood__supervisor_alive()) &&
            !(brood__pool_furnished(pool) && brood__map_visited(pool));
 }
@@ -151,7 +151,7 @@ static void empty_out(struct pool_shm *pool)
 
 void brood__pool_vacate(struct pool_shm *pool)
 {
-    while (!unseen(pool)) brood__os_nap(50 * 1000);
+    while (!brood__pool_unseen(pool)) brood__os_nap(50 * 1000);
     empty_out(pool);
     uint64_t word = atomic_load(&pool->slot.word);
     atomic_store(&pool->slot.word, SLOT_WORD(SLOT_GENERATION(word) + 1, SLOT_FREE, 0));
@@ -306,7 +306,7 @@ bool brood__pool_scrub(struct slot_shm *slot, uint32_t index)
     struct pool_shm *pool = (struct pool_shm *)(void *)slot;
     (void)index;
     if (brood__pool_furnished(pool) && !seats_empty(pool)) return false;
-    if (!unseen(pool)) return false;
+    if (!brood__pool_unseen(pool)) return false;
     empty_out(pool);
     pool->seat_room = 0; /* the body goes with the slot's release */
     return true;
@@ -520,10 +520,11 @@ int brood_worker_id(void)
 
 int brood_pool_workers(brood_pool pool, brood_worker *workers, size_t capacity)
 {
+    unsigned cell;
     int error = brood__enter();
     if (error < 0) return error;
-    struct pool_shm *p = brood__pool_find(pool.id, &error);
-    if (!p) return error;
+    struct pool_shm *p = brood__visit_begin(TABLE_POOL, pool.id, &cell);
+    if (!p) return brood__slot_gone(TABLE_POOL, pool.id);
     int n = 0;
     uint32_t seats = atomic_load(&p->seats);
     for (uint32_t i = 0; i < seats && i < p->seat_room; i++) {
@@ -533,6 +534,7 @@ int brood_pool_workers(brood_pool pool, brood_worker *workers, size_t capacity)
         if ((size_t)n < capacity) describe_worker(p, i, brood__member_at(member), &workers[n]);
         n++;
     }
+    brood__visit_end(cell);
     return n;
 }
 

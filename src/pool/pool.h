@@ -139,16 +139,45 @@ _Static_assert(sizeof(struct task_shm) == 384 && BROOD_FAIL_TEXT <= TASK_INLINE,
 #define SEGMENTS 15u /* 64 << 14 = 1048576 slots */
 
 /*
- * A job: one map.  word as of a task: FREE→FILLING (caller) →ACTIVE →FREE by the caller; RETIRED when a seat was still
- * inside: FREE is made of it later.  If the caller dies: →RETIRED.  memory is a buffer that the caller owns until the
- * job is ACTIVE and the job from then on.  CANCELLED: chunks that are FREE become DONE, by whoever cancelled; if that was
- * the supervisor, and it dies before, the next one does it.
+ * A job: one map.  word as of a task: FREE→FILLING (caller) →ACTIVE →RETIRED by the first call that has its answer;
+ * RETIRED→FILLING→FREE by the last one that looks at it, a seat or a call, or by whoever finds it later.  If the owner
+ * dies: →RETIRED, of nobody.
+ *
+ * callers: how many threads of the caller are inside a call on the job of this serial, so that neither the job nor the
+ * pool goes meanwhile.  A visit (arena/visit.h) for the whole call would be too much: it may sleep for long, and the
+ * cells of a member are few.  So a call visits the pool while it begins and while it ends, and is counted in between.
+ *   Who writes: the caller, 1 before the word is ACTIVE; then its threads, by swap, and only while the serial is that: one
+ *   more at the begin, in a visit of the LIVE pool, and then a look at the word; one less at the end, and then a look at
+ *   the word, in a visit too, if the pool is still LIVE: else the count is the last that is touched.
+ *   Order: all seq_cst.  Raise, then look at the word, pairs with RETIRED, then look at callers (retire): either the call
+ *   sees that the map is over, or the job is kept.  Lower, then look at the word, pairs with the same: the last of the
+ *   two frees the job.  Who takes the pool apart has made its slot FREEING, or it is GARBAGE; looks for visits, then at
+ *   each word, and then at its callers (brood__pool_unseen): a call that is no visit any more is FILLING, or counted, or
+ *   has ended.
+ *   If the caller dies
+ *   - FILLING, 1 or not yet: the supervisor makes the count 0 and the word RETIRED; the memory is the job's or the dead's.
+ *   - counted, in any call: the count stays too high.  The supervisor makes it 0, and only then the word RETIRED, with no
+ *     owner, so that nobody raises it again and who finds it frees it.  Until then the dead don't keep the pool
+ *     (brood__map_visited looks whether the owner lives), for nothing of theirs looks any more.
+ *   - after it has lowered, before it has freed a job that is RETIRED: the word names the dead, and goes the same way.
+ *   - as the last one, FILLING to free it: likewise; what was given back is no longer named, and is not given back twice.
+ *   - in a visit: the slot stays as it is until the supervisor has forgotten the visits of the dead.
+ *   If the supervisor dies between the two: the next one does both, of which each is repeatable.
+ *   Who takes the pool apart does so alone, for all visits and calls are over: if it dies, the supervisor makes the
+ *   slot GARBAGE, and it is taken apart from the start by whoever comes by later.
+ * A process that is stopped inside a call keeps the pool, as it must.  So would, as long as its process lives, a thread
+ * that is ended there; no call on a map sleeps at a cancellation point.
+ *
+ * memory is a buffer that the caller owns until the job is ACTIVE and the job from then on.
+ *
+ * CANCELLED: chunks that are FREE become DONE, by whoever cancelled; if that was the supervisor, and it dies before, the
+ * next one does it.
  *
  * Arrays of the caller that lie in buffers are used where they are, so those buffers must outlast the workers that are
  * inside, whatever their holder does or suffers: `lent` names them, written while FILLING, after buffer_shm.lent; a
- * buffer that is freed stays GARBAGE while a job names it that is FILLING, ACTIVE or CANCELLED, or RETIRED with a seat
- * inside.  Of a job that ends and of one who frees the buffer at that moment one sees the other; if either dies first,
- * whoever claims the slot or wants memory looks again.
+ * buffer that is freed stays GARBAGE while a job names it that is FILLING, ACTIVE or CANCELLED, or RETIRED with a seat or
+ * a call inside.  Of a job that ends and of one who frees the buffer at that moment one sees the other; if either dies
+ * first, whoever claims the slot or wants memory looks again.
  */
 enum job_state { JOB_FREE, JOB_FILLING, JOB_ACTIVE, JOB_CANCELLED, JOB_RETIRED };
 #define JOBS 32u
@@ -172,9 +201,10 @@ struct job_shm {
     _Atomic uint32_t hint;  /* chunks before it are not FREE */
     _Atomic uint64_t crash; /* handle of a crash record, 0: none; by the worker's handler, see crash.h */
     uint64_t seed;          /* of the first item, see seed.h */
-    uint64_t more[11];
-    _Atomic uint32_t caller_inside; /* 1: the caller is inside its call until it makes the word FREE or RETIRED */
-    _Atomic uint32_t asked;         /* by the caller, see brood__bell_arm_for */
+    uint64_t more[10];
+    _Atomic uint64_t callers; /* serial:32 | calls:32 */
+    uint32_t reserved;
+    _Atomic uint32_t asked; /* by the caller, see brood__bell_arm_for */
 };
 _Static_assert(offsetof(struct job_shm, robust) == offsetof(struct job_shm, bell) + OS_ROBUST_NODE, "node");
 _Static_assert(sizeof(struct job_shm) == 256, "four cache lines");
@@ -348,7 +378,9 @@ bool brood__map_scrub_buffer(struct slot_shm *slot, uint32_t index);
 /* Whether some member is inside a call on a map of this pool. */
 bool brood__map_visited(const struct pool_shm *pool);
 
-/* Give back what the pool had, and its slot, which is ours. */
+/* Whether nobody looks at a pool that is being taken apart. */
+bool brood__pool_unseen(struct pool_shm *pool);
+/* Give back what the pool had, and its slot, which is ours, when nobody looks any more. */
 void brood__pool_vacate(struct pool_shm *pool);
 /* Take apart a pool whose owner died, once the supervisor has ended its workers. */
 bool brood__pool_scrub(struct slot_shm *slot, uint32_t index);

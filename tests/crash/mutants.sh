@@ -276,6 +276,13 @@ mutant map-lent-unmarked pool/map.c 's/atomic_store\(&b->lent, 1u\);/;/' map/len
 mutant map-lent-unnamed pool/map.c 's/atomic_store\(&job->lent\[which\], id\);/;/' map/lent-worker map/lent-freed
 mutant map-lent-until-retired pool/map.c 's/if \(JOB_STATE\(word\) == JOB_RETIRED\) return is_occupied.*;/if (JOB_STATE(word) == JOB_RETIRED) return false;/' \
     map/lent-worker
+mutant map-calls-unseen pool/map.c '/^bool brood__map_visited/,/^}/ s/calls_inside\(pool, i, .*\) != 0/0/' map/freed
+mutant map-calls-uncounted pool/map.c '/^static bool raise_callers/,/^}/ s/&job->callers, &seen, seen \+ 1/\&job->callers, \&seen, seen/' \
+    map/freed
+mutant map-calls-left pool/map.c '/^static void lower/,/^}/ s/&job->callers, &seen, seen - 1/\&job->callers, \&seen, seen/' map/late
+mutant map-calls-of-the-dead pool/map.c \
+    '/^void brood__map_repair/,/^}/ s/CALLERS\(JOB_SERIAL\(seen\), 0\)\)\)/callers))/' pool/map-caller map/late
+mutant map-kept-by-the-last pool/map.c '/^static void lower/,/^}/ s/JOB_STATE\(word\) == JOB_RETIRED/0/' map/late
 mutant map-visitors-unseen pool/map.c 's/^ *if \(is_occupied\(pool, index, serial\)\) return;//' map/late map/lent-worker
 
 # --- processes

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * scenes_map.c - maps over the caller's own buffers, maps whose time is up, and callers that die while workers go on:
- * no byte is given back while a worker may store into it, and all of them afterwards.
+ * no byte is given back while a worker may store into it, and all of them afterwards.  And pools that are freed under a
+ * caller.
  */
+#include "arena/visit.h"
 #include "call/buffer.h"
+#include "pool/map.h"
 #include "pool_stage.h"
 #include "process/supervisor.h"
 
@@ -251,6 +254,14 @@ static void lent_both(const struct cut *cut)
 
 /* -------------------------------------------------------------------------------------------------------- time is up */
 
+static bool all_jobs_are_free(brood_pool pool)
+{
+    struct pool_shm *p = pool_at(pool);
+    for (uint32_t i = 0; i < JOBS; i++)
+        if (JOB_STATE(atomic_load(&brood__pool_job(p, i)->word)) != JOB_FREE) return false;
+    return true;
+}
+
 /* order: 1: there is a worker, which stands still in the first item; it goes on afterwards, 2: or dies too */
 static void map_late(const struct cut *cut)
 {
@@ -270,6 +281,7 @@ static void map_late(const struct cut *cut)
     if (v.ended) {
         expect_is(v.result, BROOD_ETIMEDOUT);
         expect_is(v.proc.post->order.made, REPORT(0, 0, 0));
+        if (!has_worker) expect(all_jobs_are_free(pool)); /* its last call has given the memory back */
     }
     bury(v.proc.member);
     squat();
@@ -282,8 +294,88 @@ static void map_late(const struct cut *cut)
     pool_ends(pool);
 }
 
+/* ------------------------------------------------------------------------------------ the pool is freed meanwhile */
+
+/* A map that the victim has begun, and its calls on it. */
+static uint64_t begun_in[ITEMS], begun_out[ITEMS];
+static brood_map begun;
+
+static int begin_plain(struct order *order)
+{
+    brood_map_options options = {.chunk = 2};
+    map_fill(begun_in, begun_out);
+    return brood_pool_map_async_task((brood_pool){order->id}, &begun, map_task(), begun_in, begun_out, ITEMS, &options);
+}
+static int wait_plain(struct order *order)
+{
+    brood_report report = {0};
+    int result = brood_map_wait(begun, BROOD_FOREVER, &report);
+    return result < 0 ? result : map_judge(order, result, report, begun_out);
+}
+static int look_plain(struct order *order)
+{
+    size_t decided = 0;
+    int result = brood_map_progress(begun, &decided);
+    (void)order;
+    return result < 0 || decided == 0 ? result : WRONG;
+}
+static int cancel_plain(struct order *order)
+{
+    (void)order;
+    return brood_map_cancel(begun);
+}
+
+/* Done by a worker, which has left. */
+static void is_done(brood_pool pool)
+{
+    mate_works(0, 0, pool);
+    mate_sleeps(0);
+    workers_leave(pool, 0, 1);
+}
+
+/*
+ * The caller stands still in its call while another frees the pool, and others take its memory; then it goes on, or,
+ * order 4, is killed.  Its answer is of the map, or says that the pool has gone.
+ */
+static void map_freed(const struct cut *cut)
+{
+    static deed_fn *const deeds[] = {wait_plain, wait_plain, look_plain, cancel_plain};
+    unsigned which = cut->order % 4;
+    brood_pool pool = new_pool(true);
+    struct pool_shm *p = pool_at(pool);
+    struct victim v;
+    victim_start(&v, begin_plain, deeds[which], pool.id);
+    if (which == 0) is_done(pool);
+    victim_step(&v, cut->k[0]);
+    if (victim_has(&v, &brood__arena()->pages.latch)) victim_run(&v);
+    atomic_store(&p->state, POOL_TERMINATED);
+    brood__map_cancel_all(p, pool.id, brood__pool_seat(p, p->seat_room));
+    expect(brood__slot_retire(TABLE_POOL, pool.id));
+    bool apart = brood__pool_unseen(p);
+    if (apart) brood__pool_vacate(p);
+    squat();
+    if (cut->order < 4) victim_run(&v);
+    squatters_are_well();
+    bool gone = v.result == BROOD_ESTALE || v.result == BROOD_ECLOSED;
+    if (v.ended && which < 2) expect(gone || v.result == BROOD_ECANCELED || (which == 0 && v.result == 0));
+    if (v.ended && which > 1) expect(gone || v.result == 0 || v.result == 1);
+    if (cut->order < 4) expect(v.ended);
+    victim_kill(&v);
+    /* The supervisor forgets visits of the dead at once; it has done with them when the pool is apart, and no sooner. */
+    bury_begin(v.proc.member);
+    brood__visit_forget(v.proc.member);
+    expect(brood__pool_unseen(p) || apart);
+    if (!apart && !failing()) brood__pool_vacate(p);
+    bury(v.proc.member);
+    nothing_is_kept();
+}
+
 const struct scene map_scenes[] = {
-    {"map/lent-caller", lent_caller, 0, 2}, {"map/lent-freed", lent_freed, 0, 4},
-    {"map/lent-worker", lent_worker, 0, 2}, {"map/lent-both", lent_both, SCENE_PAIR, 2},
-    {"map/late", map_late, 0, 3},           {NULL, NULL, 0, 0},
+    {"map/lent-caller", lent_caller, 0, 2},
+    {"map/lent-freed", lent_freed, 0, 4},
+    {"map/lent-worker", lent_worker, 0, 2},
+    {"map/lent-both", lent_both, SCENE_PAIR, 2},
+    {"map/late", map_late, 0, 3},
+    {"map/freed", map_freed, 0, 8},
+    {NULL, NULL, 0, 0},
 };

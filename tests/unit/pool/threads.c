@@ -4,9 +4,11 @@
 #include "members.h"
 
 #include "arena/member.h"
+#include "arena/visit.h"
 #include "pool/pool.h"
 
 #include <brood/event.h>
+#include <brood/value.h>
 #include <dirent.h>
 #include <poll.h>
 #include <pthread.h>
@@ -481,6 +483,110 @@ START_TEST(many_callers)
 }
 END_TEST
 
+/* Calls on a map, by threads of its caller, while another waits for its end and frees the pool. */
+struct freed {
+    brood_pool pool;
+    brood_map map;
+    _Atomic int begun;
+};
+static void *looks(void *of)
+{
+    struct freed *f = of;
+    size_t decided = 0;
+    for (int error = 0; error >= 0;) {
+        error = brood_map_progress(f->map, &decided);
+        if (decided > 64) return "decided";
+        if (error < 0 && error != BROOD_ESTALE && error != BROOD_ECLOSED) return "look";
+        atomic_fetch_or(&f->begun, 1);
+    }
+    return NULL;
+}
+static void *waits(void *of)
+{
+    struct freed *f = of;
+    atomic_fetch_or(&f->begun, 2);
+    int error = brood_map_wait(f->map, BROOD_FOREVER, NULL);
+    bool told = error == 0 || error == BROOD_ECANCELED || error == BROOD_ESTALE || error == BROOD_ECLOSED;
+    return told ? NULL : "answer";
+}
+static void *cancels(void *of)
+{
+    struct freed *f = of;
+    atomic_fetch_or(&f->begun, 4);
+    int error = brood_map_cancel(f->map);
+    bool told = error >= 0 || error == BROOD_ESTALE || error == BROOD_ECLOSED;
+    return told ? NULL : "answer";
+}
+
+START_TEST(calls_on_a_map_of_a_freed_pool)
+{
+    void *(*const calls[])(void *) = {looks, waits, waits, cancels};
+    for (int round = 0; round < 40; round++) {
+        struct freed f = {.begun = 0};
+        add_args in[64] = {{0, 0}};
+        int out[64], n = round % 4 < 3 ? 3 : 4;
+        pthread_t callers[4];
+        f.pool = new_pool(THREADED, 2);
+        brood_test_ok(brood_pool_map_async(f.pool, &f.map, add, in, out, 64));
+        for (int i = 0; i < n; i++) ck_assert_int_eq(pthread_create(&callers[i], NULL, calls[i], &f), 0);
+        while (atomic_load(&f.begun) < (round % 2 ? 3 : 1)) sched_yield();
+        brood_test_ok(brood_pool_free(f.pool));
+        for (int i = 0; i < n; i++) {
+            void *wrong;
+            ck_assert_int_eq(pthread_join(callers[i], &wrong), 0);
+            ck_assert_msg(!wrong, "%s", (const char *)wrong);
+        }
+    }
+}
+END_TEST
+
+/* Of several threads that wait for a map one has its answer, and to the others it is over. */
+static void *waits_too(void *of)
+{
+    struct freed *f = of;
+    int error = brood_map_wait(f->map, BROOD_FOREVER, NULL);
+    if (error == 0) atomic_fetch_add(&f->begun, 1);
+    return error == 0 || error == BROOD_ESTALE ? NULL : "answer";
+}
+
+START_TEST(one_answer_of_a_map)
+{
+    struct freed f = {.pool = new_pool(THREADED, 2)};
+    for (int round = 0; round < 40; round++) {
+        add_args in[64] = {{0, 0}};
+        int out[64];
+        pthread_t callers[4];
+        atomic_store(&f.begun, 0);
+        brood_test_ok(brood_pool_map_async(f.pool, &f.map, add, in, out, 64));
+        for (int i = 0; i < 4; i++) ck_assert_int_eq(pthread_create(&callers[i], NULL, waits_too, &f), 0);
+        for (int i = 0; i < 4; i++) {
+            void *wrong;
+            ck_assert_int_eq(pthread_join(callers[i], &wrong), 0);
+            ck_assert_msg(!wrong, "%s", (const char *)wrong);
+        }
+        ck_assert_int_eq(atomic_load(&f.begun), 1);
+    }
+    brood_test_ok(brood_pool_free(f.pool));
+}
+END_TEST
+
+/* More threads look at a value than there are cells for visits: that keeps the value, and no pool. */
+START_TEST(who_looks_at_a_value_keeps_no_pool)
+{
+    brood_value value;
+    unsigned cells[MEMBER_VISITS + 2];
+    brood_pool pool = new_pool(_i, 1);
+    brood_test_ok(brood_value_new(&value, int, 0));
+    for (int i = 0; i < MEMBER_VISITS + 2; i++)
+        ck_assert_ptr_nonnull(brood__visit_begin(TABLE_SHARED, value.id, &cells[i]));
+    brood_test_ok(brood_pool_free(pool));
+    ck_assert(brood__visited(value.id));
+    for (int i = 0; i < MEMBER_VISITS + 2; i++) brood__visit_end(cells[i]);
+    ck_assert(!brood__visited(value.id));
+    brood_test_ok(brood_value_free(value));
+}
+END_TEST
+
 static Suite *threads_suite(void)
 {
     Suite *suite = suite_create("threads");
@@ -497,8 +603,11 @@ static Suite *threads_suite(void)
     TCase *each = brood_test_case(suite, "members of each start method");
     tcase_add_loop_test(each, other_members_may_use_it, 0, PROCESSES);
     tcase_add_loop_test(each, the_maker_is_killed, 0, PROCESSES);
+    tcase_add_loop_test(each, who_looks_at_a_value_keeps_no_pool, 0, METHODS);
     TCase *sanitized = brood_test_case(suite, "threads and signals");
     tcase_add_test(sanitized, many_callers);
+    tcase_add_test(sanitized, calls_on_a_map_of_a_freed_pool);
+    tcase_add_test(sanitized, one_answer_of_a_map);
     return suite;
 }
 

@@ -250,6 +250,7 @@ brood_pool new_pool(bool for_maps)
         family_is_well();
         prepared = brood__arena()->key;
     }
+    requests(REQUEST_POOL); /* of the points before this one: who asks waits while nobody takes any */
     return make(for_maps);
 }
 

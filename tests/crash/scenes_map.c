@@ -8,7 +8,6 @@
 #include "call/buffer.h"
 #include "pool/map.h"
 #include "pool_stage.h"
-#include "process/supervisor.h"
 
 #include <string.h>
 
@@ -129,7 +128,6 @@ static brood_buffer new_lent(void)
 /* A worker comes, does what there is, and another map goes as ever. */
 static void works_on(brood_pool pool, unsigned worker, unsigned caller)
 {
-    requests(REQUEST_POOL); /* of the points before this one: who asks waits while nobody takes any */
     mate_do(caller, map, pool.id);
     mate_works(worker, 0, pool);
     expect_is(mate_result(caller), 0);

@@ -232,7 +232,8 @@ BROOD_API int brood_pool_map_async_task(brood_pool pool, brood_map *map, const b
 /*
  * Wait for it; timeout in ms.  report may be NULL; one given here is filled instead of the one of the options.
  * BROOD_EAGAIN (timeout 0), BROOD_ETIMEDOUT: not yet, ask again; BROOD_ECANCELED: the pool was terminated; else as
- * brood_pool_map, and *map is of no use any more (BROOD_ESTALE).
+ * brood_pool_map, and *map is of no use any more (BROOD_ESTALE).  Of several threads that wait for it one has the answer;
+ * to the others it is BROOD_ESTALE.
  */
 BROOD_API int brood_map_wait(brood_map map, int timeout, brood_report *report);
 

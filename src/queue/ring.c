@@ -606,8 +606,30 @@ static bool glance(const struct places *places)
 #endif
 }
 
-static bool spin_for_message(const struct places *places)
+/*
+ * A consumer that is faster than its producers would take each cache line from them as many times as there are messages
+ * in it.  So it leaves them alone for a while, if the last time more than one came of that; where they come one by one,
+ * as in a conversation, it looks at once, and tries the other now and then.
+ */
+enum { PACE_PAUSES = 32, PACE_STREAM = 256 };
+
+static unsigned pauses_for(const struct queue_shm *q)
 {
+    return q->get.flags[SIDE_PACE] < PACE_STREAM ? 0 : PACE_PAUSES;
+}
+
+static void note_pace(struct queue_shm *q, int n)
+{
+    uint32_t *pace = &q->get.flags[SIDE_PACE];
+    if (*pace < PACE_STREAM)
+        ++*pace;
+    else if (n == 1 && brood__ring_all_empty(q))
+        *pace = 0;
+}
+
+static bool spin_for_message(const struct places *places, unsigned pauses)
+{
+    while (pauses--) brood__os_pause();
     for (unsigned n = 0; n < SPIN_BEFORE_SLEEP; n++) {
         brood__relax(n);
         if (glance(places)) return true;
@@ -617,7 +639,7 @@ static bool spin_for_message(const struct places *places)
 
 static int get(struct queue_shm *q, uint64_t id, struct sink *sink, int64_t deadline)
 {
-    for (bool spun = deadline == 0, late = false;;) {
+    for (bool spun = deadline == 0, late = false, waited = false;;) {
         int result = lock_get(q);
         if (result < 0) return result;
         result = refused(q, id);
@@ -626,7 +648,13 @@ static int get(struct queue_shm *q, uint64_t id, struct sink *sink, int64_t dead
         if (result == 0 && !producers_asleep) result = get_some(q, sink);
         struct places places;
         places.n = 0;
-        if (result == 0) note_places(q, &places);
+        unsigned pauses = 0;
+        if (result == 0) {
+            note_places(q, &places);
+            pauses = pauses_for(q);
+        } else if (__builtin_expect(waited, 0)) {
+            note_pace(q, result);
+        }
         if (__builtin_expect(q->get.flags[SIDE_BATON], 0))
             leave_side(&q->get, gone || closed || !brood__ring_all_empty(q));
         else
@@ -634,7 +662,8 @@ static int get(struct queue_shm *q, uint64_t id, struct sink *sink, int64_t dead
         if (result != 0) return result;
         if (!producers_asleep) {
             if (deadline == 0 && !closed) return BROOD_EAGAIN;
-            if (!spun && !closed && spin_for_message(&places)) continue;
+            waited = !spun && !closed && spin_for_message(&places, pauses);
+            if (waited) continue;
             spun = true;
         }
         result = get_slow(q, id, sink, deadline, &late);

@@ -43,6 +43,7 @@
 #include "queue/tally.h"
 
 enum { SIDE_PEER, SIDE_BATON, SIDE_ASLEEP_SIZE, SIDE_ASLEEP_MIXED, SIDE_WAKER };
+enum { SIDE_PACE = SIDE_ASLEEP_SIZE }; /* of the get side: how its messages come; a hint to who waits for one */
 
 #define QUEUE_LANES 8u
 

@@ -26,9 +26,10 @@ function short(value,    prefix) {
     else if (own > 0 && median > 0) {
         ratio = rate ? own / median : median / own
         verdict = sprintf(ratio >= 100 ? "%.0f x" : ratio >= 10 ? "%.1f x" : "%.2f x", ratio)
-        if (ratio < 1 && own_min <= field("max") && field("min") <= own_max) {
+        if (ratio >= 1 || system_name ~ /^brood,/) { # or another way to use it
+        } else if (own_min <= field("max") && field("min") <= own_max) {
             verdict = verdict "  in the noise"
-        } else if (ratio < 1) {
+        } else {
             verdict = verdict "  behind"
             if (system_name ~ /^cpython/) defects = defects sprintf("  %s: %s (%.2f x)\n", area, name, ratio)
         }

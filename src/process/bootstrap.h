@@ -6,7 +6,8 @@
  * (prepare.h); the child answers with one report, the starter says "go", and both close.  A channel that ends without a
  * report means that the child died, or that it is a program that never called brood_init; one that ends without "go",
  * that the starter died inside and nobody will ever know of the child: it ends.  A supervisor that starts a worker says
- * no "go", for a worker belongs to its pool.
+ * no "go", for a worker belongs to its pool; nor does who starts by fork, unless it has ends of pipes to give first: such
+ * a child has told the supervisor of itself before it reports (start.c).
  */
 #ifndef BROOD_PROCESS_BOOTSTRAP_H
 #define BROOD_PROCESS_BOOTSTRAP_H

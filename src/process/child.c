@@ -12,6 +12,7 @@
 #include "sync/wait.h"
 
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <stdlib.h>
@@ -211,6 +212,8 @@ static int work_for_area(const brood_task *initializer, const struct process_obj
 /* A pool's workers leave the keys and the end of a terminal to their program. */
 #define FOR_THE_PROGRAM (OS_SIGNAL_BIT(SIGINT) | OS_SIGNAL_BIT(SIGQUIT) | OS_SIGNAL_BIT(SIGHUP))
 
+#define SMALL_RESULT 256 /* bytes */
+
 _Noreturn void brood__child_work(const struct preparation *preparation, const struct process_object *object,
                                  brood_start_method method)
 {
@@ -226,7 +229,9 @@ _Noreturn void brood__child_work(const struct preparation *preparation, const st
     } else if (task) {
         struct call call;
         brood__call_begin(&call);
-        void *result = calloc(1, task->result_size ? task->result_size : 1);
+        /* A small one lies here: memory of the heap would be five more pages that a fork has to copy. */
+        _Alignas(max_align_t) char small[SMALL_RESULT] = {0};
+        void *result = task->result_size <= sizeof small ? small : calloc(1, task->result_size);
         brood_bytes bytes = {object->arg, object->arg_size};
         if (result) task->call(task->flags & BROOD_TASK_ARG_BYTES ? (const void *)&bytes : object->arg, result);
         if (call.fail) {
@@ -237,7 +242,7 @@ _Noreturn void brood__child_work(const struct preparation *preparation, const st
             memcpy(&value, result, sizeof value);
             code = value & 0xff;
         }
-        free(result);
+        if (result != small) free(result);
         brood__call_end(&call);
     }
     brood__log(BROOD_LOG_DEBUG, "goes, with exit code %d", code);

@@ -196,9 +196,22 @@ static int start_elsewhere(uint32_t member, brood_start_method method, uint32_t 
     return error < 0 ? error : 0;
 }
 
-/* In the forked child: become the member, stand as told, report, work. */
+static int tell_of(uint32_t member)
+{
+    return brood__supervisor_request(&(struct request){.kind = REQUEST_WATCH, .member = member}, NULL, 0);
+}
+
+/*
+ * In the forked child: become the member, stand as told, report, work.  It tells the supervisor of itself as soon as it
+ * is a member, and goes on only then: whatever runs is watched.  Its starter's word it awaits only if that has something
+ * to give it first.
+ *
+ * If a process dies here: of a child that was a member and told nobody, its starter tells (it sees the channel's end
+ * without a report), and the starter's own death makes the supervisor look at all members.
+ */
 static _Noreturn void forked_child(uint32_t member, uint32_t generation, const struct preparation *preparation,
-                                   const struct process_object *object, int ends[2], const struct os_mask *mask)
+                                   const struct process_object *object, int ends[2], bool gets_ends,
+                                   const struct os_mask *mask)
 {
     int step = 0;
     brood__family_rejoin();
@@ -224,8 +237,10 @@ static _Noreturn void forked_child(uint32_t member, uint32_t generation, const s
     brood__family_remember();
     brood__prepared = *preparation;
     brood__os_close(&ends[0]);
-    if (brood__report_send(ends[1], 0, 0, 0, NULL) < 0) brood__os_exit_now(127);
-    if (!brood__go_await(ends[1])) brood__os_exit_now(127);
+    error = tell_of(member);
+    if (brood__report_send(ends[1], error, 0, 0, error < 0 ? brood_error_detail() : NULL) < 0 || error < 0)
+        brood__os_exit_now(127);
+    if (gets_ends && !brood__go_await(ends[1])) brood__os_exit_now(127);
     brood__os_close(&ends[1]);
     brood__os_restore_signals(mask);
     brood__child_work(preparation, object, BROOD_START_FORK);
@@ -239,6 +254,20 @@ void brood__flush_before_fork(void)
     }
     fflush(stdout); /* another stream may be locked by a thread that reads from it, for as long as nothing comes */
     fflush(stderr);
+}
+
+/*
+ * A start by fork that came to nothing; one whose report comes at the very deadline may have begun, and is ended all the
+ * same.  If the child was a member, it may not have told of itself.
+ */
+static void discard_child(pid_t pid, uint32_t member, int error)
+{
+    brood__os_end_child(pid);
+    if (SLOT_STATE(atomic_load(&brood__member_at(member)->slot.word)) != SLOT_LIVE) return;
+    char detail[DETAIL_SIZE];
+    snprintf(detail, sizeof detail, "%s", brood_error_detail());
+    tell_of(member);
+    brood__fail_with(error, "%s", detail);
 }
 
 static int start_by_fork(uint32_t member, const struct preparation *preparation, const struct process_object *object,
@@ -255,7 +284,7 @@ static int start_by_fork(uint32_t member, const struct preparation *preparation,
     pid_t pid = brood__os_fork();
     if (pid == 0) {
         brood__os_close(&hold); /* only the first member holds the lifeline */
-        forked_child(member, generation, preparation, object, ends, &mask);
+        forked_child(member, generation, preparation, object, ends, o->end_count > 0, &mask);
     }
     brood__os_restore_signals(&mask);
     brood__os_close(&ends[1]);
@@ -264,10 +293,8 @@ static int start_by_fork(uint32_t member, const struct preparation *preparation,
     } else {
         error = brood__report_receive(ends[0], deadline);
         if (error == BROOD_ENOINIT) error = brood__fail_with(BROOD_ESTART, "the process ended before it reported");
-        if (error == 0)
-            error = brood__supervisor_request(&(struct request){.kind = REQUEST_WATCH, .member = member}, NULL, 0);
-        if (error == 0) error = let_go(ends[0], member, o);
-        if (error < 0) brood__os_end_child(pid); /* it has not become a member, or nobody would watch it */
+        if (error == 0 && o->end_count > 0) error = let_go(ends[0], member, o);
+        if (error < 0) discard_child(pid, member, error);
     }
     brood__os_close(&ends[0]);
     return error;

@@ -288,9 +288,8 @@ mutant map-visitors-unseen pool/map.c 's/^ *if \(is_occupied\(pool, index, seria
 # --- processes
 mutant process-joiner-no-relay process/join.c 's/^ *if \(result == 0 && atomic_load\(&m->bell.word\)\).*$//' process/join-chain
 mutant process-given-back-twice process/join.c 's/if \(atomic_exchange\(&m->released, 1\)\) return BROOD_ESTALE;/atomic_store(\&m->released, 1);/' process/free-twice
-mutant process-goes-unwatched process/start.c \
-    '/^static int start_by_fork/,/^}/ { s/brood__supervisor_request\(&.*, NULL, 0\);/0;/ }' process/start
-mutant process-goes-at-once process/start.c 's/if \(!brood__go_await\(ends\[1\]\)\) brood__os_exit_now\(127\);//' process/start
+mutant process-goes-unwatched process/start.c 's/error = tell_of\(member\);/error = 0;/' process/start
+mutant process-goes-at-once process/start.c 's/if \(gets_ends && !brood__go_await\(ends\[1\]\)\) brood__os_exit_now\(127\);//' process/start
 
 # --- what becomes of tasks
 mutant nest-never-asks pool/nest.c 's/brood__map_active\(nest->pool\)\) brood__nest_ask\(nest->pool\);/brood__map_active(nest->pool)) (void)0;/' \

@@ -19,8 +19,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+static volatile uint64_t *rests; /* in shared memory: set by a child that goes on */
+
 BROOD_TASK(rest, int)
 {
+    if (rests) *rests = 1;
     for (;;) pause();
 }
 
@@ -35,7 +38,10 @@ static int short_environment(struct order *order)
 static int start_by_fork(struct order *order)
 {
     brood_process process = {0};
-    brood_process_options options = {.name = "rest", .method = BROOD_START_FORK, .directory = "/"};
+    brood_pipe_end end = {order->id};
+    brood_process_options options = {
+        .name = "rest", .method = BROOD_START_FORK, .directory = "/", .ends = &end, .end_count = order->id != 0};
+    rests = &order->number;
     int result = brood_process_start_task(&process, &options, BROOD_TASK_OF(rest), NULL);
     order->made = process.id;
     return result;
@@ -62,6 +68,11 @@ static int ask(struct order *order)
 
 /* ---------------------------------------------------------------------------------------------------------- start */
 
+static uint64_t handle_of(uint32_t member)
+{
+    return HANDLE(TABLE_MEMBER, member, brood__member_generation(member));
+}
+
 /* The member that this one was starting, if there is one: 0 else. */
 static uint32_t child_of(uint32_t parent)
 {
@@ -73,46 +84,57 @@ static uint32_t child_of(uint32_t parent)
     return 0;
 }
 
-/* All that the victim forked, by itself within a while; else false. */
-static bool children_end(void)
+/* All that the victim forked, by itself within a while; false if not, or as soon as *goes_on says that one won't. */
+static bool children_end(const volatile uint64_t *goes_on)
 {
     int64_t start = now_ms();
     for (;;) {
         int status;
         pid_t pid = waitpid(-1, &status, WNOHANG | __WNOTHREAD);
         if (pid < 0) return true; /* only those of ours that we know are left, or none */
-        if (pid == 0 && now_ms() - start > 2000) return false;
+        if (pid == 0 && ((goes_on && *goes_on) || now_ms() - start > 2000)) return false;
         if (pid == 0) brood__os_nap(200 * 1000);
     }
 }
 
+/* Order 1: an end of a pipe is given along, and whoever goes on has it. */
 static void start_one(const struct cut *cut)
 {
+    brood_pipe_end ends[2] = {{0}, {0}};
+    requests(REQUEST_WATCH); /* of a child that told of itself, and then found its starter dead */
     unsigned before = slots_in_use(TABLE_MEMBER);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     struct victim v;
-    victim_start(&v, short_environment, start_by_fork, 0);
+    if (cut->order) expect_is(brood_pipe_new(ends, &(brood_pipe_options){.capacity = 256}), 0);
+    victim_start(&v, short_environment, start_by_fork, ends[1].id);
+    uint32_t parent = v.proc.member;
+    if (cut->order) expect_is(brood_give_id(ends[1].id, (brood_process){handle_of(parent)}), 0);
     victim_step(&v, cut->k[0]);
     victim_kill(&v);
-    uint32_t parent = v.proc.member, child = child_of(parent);
+    uint32_t child = child_of(parent);
     pid_t pid = child ? brood__member_at(child)->pid : 0;
     unsigned watches = requests(REQUEST_WATCH);
-    if (v.ended) {
+    if (v.ended) { /* it has told of itself before its starter got to know */
         expect_is(v.result, 0);
         expect(child != 0 && watches == 1);
         expect_is(brood_process_is_alive((brood_process){v.proc.post->order.made}), 1);
         if (pid > 0) kill(pid, SIGKILL);
     }
-    /* One that had its word to go rests for ever; any other ends because nobody is there to say it. */
-    if (!children_end()) {
+    /* One that could report rests for ever, and is watched; any other ends because nobody is there to be told. */
+    if (!children_end(&v.proc.post->order.number)) {
         uint32_t late = child ? child : child_of(parent);
+        watches += requests(REQUEST_WATCH);
         expect(late != 0 && watches > 0);
+        expect(!cut->order ||
+               SLOT_OWNER(atomic_load(&brood__slot_at(TABLE_PIPE, HANDLE_INDEX(ends[1].id))->word)) == late);
         if (late) kill(brood__member_at(late)->pid, SIGKILL);
-        expect(children_end());
+        expect(children_end(NULL));
     }
     if (!child) child = child_of(parent);
     bury(parent);
     if (child && SLOT_STATE(atomic_load(&brood__slot_at(TABLE_MEMBER, child)->word)) == SLOT_LIVE) bury(child);
+    if (cut->order) expect_is(brood_pipe_close(ends[0]), 0);
+    expect_is(slots_in_use(TABLE_PIPE), 0);
     expect_is(slots_in_use(TABLE_MEMBER), before);
 }
 
@@ -242,11 +264,6 @@ static void start_given(const struct cut *cut)
 
 /* ---------------------------------------------------------------------------------------------------- join and free */
 
-static uint64_t handle_of(uint32_t member)
-{
-    return HANDLE(TABLE_MEMBER, member, brood__member_generation(member));
-}
-
 /* It dies asleep or on its way there, or (order: 1) when its join is over; another joins too; 2: that one first. */
 static void join_one(const struct cut *cut)
 {
@@ -372,7 +389,7 @@ static void look(const struct cut *cut)
 }
 
 const struct scene process_scenes[] = {
-    {"process/start", start_one, SCENE_FORKS, 0},
+    {"process/start", start_one, SCENE_FORKS, 2},
     {"process/start-asked", start_asked, 0, 0},
     {"process/start-given", start_given, 0, 2},
     {"process/join", join_one, 0, 4},

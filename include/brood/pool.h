@@ -197,8 +197,9 @@ BROOD_API int brood_pool_new(brood_pool *pool, const brood_pool_options *options
 
 /*
  * out[i] = task(in[i]) for 0 <= i < n, in the pool's workers.  in or out is NULL for a task without argument or result.
- * Arrays that lie in a brood_buffer are used where they are; others are copied in and out.  Each item runs at most
- * once.
+ * Arrays that lie in a brood_buffer are used where they are; others are copied in and out, large ones piece by piece
+ * while workers work.  Those may be the same, or overlap: out is as if all of in had been copied before.  Each item runs
+ * at most once.
  * 0: all done.  BROOD_ELOST, BROOD_EFAILED: some were not (lost wins); all others are, and out has their results; the
  * output of an item that failed or was lost is zero, and of one that never began zero or, in a buffer, as it was.
  * BROOD_ETIMEDOUT: what has ended counts, as in the report; items that have not begun never will; those that run go on,

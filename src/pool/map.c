@@ -15,6 +15,7 @@
 #include "pool/series.h"
 #include "pool/tail.h"
 #include "pool/threads.h"
+#include "pool/window.h"
 #include "sync/bell.h"
 
 #include <limits.h>
@@ -23,7 +24,7 @@
 
 static struct chunk_shm *chunk_at(const struct job_shm *job, uint32_t index)
 {
-    return (struct chunk_shm *)brood__at(job->chunks) + index;
+    return brood__job_chunk(job, index);
 }
 
 static bool swap(_Atomic uint64_t *word, uint64_t *seen, uint64_t to)
@@ -81,13 +82,6 @@ static bool all_done(struct job_shm *job)
 }
 
 /* -------------------------------------------------------------------------------------------------- the caller's side */
-
-struct arrays {
-    const void *in;
-    void *out;
-    int *codes;
-    size_t in_bytes, out_bytes;
-};
 
 static int check(const brood_task *task, const void *in, void *out, size_t n)
 {
@@ -241,9 +235,16 @@ static int claim_job(struct pool_shm *pool, uint32_t *index)
     return brood__fail_with(BROOD_EAGAIN, "%u maps are under way in this pool already", JOBS);
 }
 
-/* Fill a job: arrays that don't lie in buffers get places behind the chunks. */
+/* Room in the job's memory for an array of `bytes`, or for a window on it. */
+static size_t room(size_t bytes, size_t size, const struct window *window)
+{
+    if (window && window->slots) bytes = window->slots * window->items * size;
+    return (bytes + 63) & ~(size_t)63;
+}
+
+/* Fill a job: arrays that don't lie in buffers get places behind the chunks, all of them or, if one is wanted, a window. */
 static int fill(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, const brood_task *task,
-                const struct arrays *a, size_t n, const brood_map_options *o)
+                const struct arrays *a, size_t n, const brood_map_options *o, struct window *window)
 {
     int error = brood__function_ref(task, &job->function);
     if (error < 0) return error;
@@ -251,12 +252,16 @@ static int fill(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, co
     job->seed = next_seed(pool, pool_id);
     job->arg_size = task->arg_size;
     job->result_size = task->result_size;
-    job->chunk_count = count_chunks(n, pool->workers, o->chunk);
     bool in_there = lend(job, LENT_IN, a->in, a->in_bytes);
     bool out_there = lend(job, LENT_OUT, a->out, a->out_bytes);
+    size_t most = o->chunk;
+    if (window && !in_there && !out_there) brood__window_plan(window, pool, task, a, n, o->chunk);
+    if (window && window->slots) most = window->items;
+    job->windowed = window && window->slots;
+    job->chunk_count = count_chunks(n, pool->workers, most);
     size_t chunks = (size_t)job->chunk_count * sizeof(struct chunk_shm);
-    size_t in = in_there ? 0 : (a->in_bytes + 63) & ~(size_t)63,
-           out = out_there ? 0 : (a->out_bytes + 63) & ~(size_t)63;
+    size_t in = in_there ? 0 : room(a->in_bytes, task->arg_size, window),
+           out = out_there ? 0 : room(a->out_bytes, task->result_size, window);
     size_t codes = a->codes ? n * sizeof(int32_t) : 0;
     brood_buffer buffer;
     void *memory;
@@ -267,13 +272,14 @@ static int fill(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, co
     job->in = in_there ? brood__offset(a->in) : base + chunks;
     job->out = out_there ? brood__offset(a->out) : base + chunks + in;
     job->codes = a->codes ? base + chunks + in + out : 0;
-    if (!in_there && a->in_bytes) memcpy(brood__at(job->in), a->in, a->in_bytes);
+    if (!in_there && a->in_bytes && !job->windowed) memcpy(brood__at(job->in), a->in, a->in_bytes);
     if (codes) memset(brood__at(job->codes), 0, codes);
     /* No results are read but those of decided items, which are written or zeroed first: the memory may be as it was. */
     atomic_store(&job->hint, 0);
     atomic_store(&job->done, 0);
     atomic_store(&job->asked, 0);
-    lay_chunks(job, pool->workers, o->chunk);
+    lay_chunks(job, pool->workers, most);
+    atomic_store(&job->filled, job->windowed ? 0 : job->chunk_count);
     brood__pool_attach(&job->memory, pool_id, buffer.id);
     return 0;
 }
@@ -336,7 +342,8 @@ static void note_lost(brood_outcome *first, const struct chunk_record *r)
  * Results and codes to the caller's own arrays, and what they come to, from one look at each chunk: of a map that was
  * cancelled or waited for too long workers may go on.  What is not decided is zeroes.
  */
-static void give_back(const struct job_shm *job, const struct arrays *a, brood_report *report)
+static void give_back(const struct job_shm *job, const struct arrays *a, const struct window *window,
+                      brood_report *report)
 {
     bool copies = a->out_bytes && !atomic_load(&((struct job_shm *)(uintptr_t)job)->lent[LENT_OUT]);
     size_t size = job->result_size;
@@ -346,9 +353,9 @@ static void give_back(const struct job_shm *job, const struct arrays *a, brood_r
         const struct chunk_shm *c = chunk_at(job, i);
         struct chunk_record r;
         uint64_t next = undecided(c, &r), n = next - start, rest = c->end - next;
-        if (copies) {
+        if (copies && !brood__window_gave(window, job, i)) {
             char *out = (char *)a->out + start * size;
-            memcpy(out, (const char *)brood__at(job->out) + start * size, n * size);
+            if (n) memcpy(out, brood__job_out(job, c, start), n * size);
             memset(out + n * size, 0, rest * size);
         }
         if (a->codes) {
@@ -387,7 +394,8 @@ static int finished(struct pool_shm *pool, struct job_shm *job)
     return 0;
 }
 
-static int wait_for(struct pool_shm *pool, brood_map map, struct job_shm *job, int timeout)
+static int wait_for(struct pool_shm *pool, brood_map map, struct job_shm *job, int timeout, const struct arrays *a,
+                    struct window *window)
 {
     uint64_t pool_id = map.pool;
     int64_t deadline = brood__os_deadline(timeout);
@@ -400,6 +408,11 @@ static int wait_for(struct pool_shm *pool, brood_map map, struct job_shm *job, i
     for (unsigned n = 0;;) {
         result = finished(pool, job);
         if (result != 0 || late) break;
+        if (window && brood__window_turn(window, pool, job, a)) {
+            late = deadline != OS_NEVER && brood__os_now() >= deadline;
+            n = 0;
+            continue;
+        }
         if (n < SPIN_BEFORE_SLEEP) {
             brood__relax(n++);
             continue;
@@ -408,6 +421,7 @@ static int wait_for(struct pool_shm *pool, brood_map map, struct job_shm *job, i
         /* Armed before the look, whose loads are but acquire: pairs with the fence in brood__pool_answer. */
         atomic_thread_fence(memory_order_seq_cst);
         result = finished(pool, job);
+        if (result == 0 && window && brood__window_turn(window, pool, job, a)) continue;
         if (result == 0) result = brood__nest_wait(&nest, pool_id, what);
         if (result != 0) break;
         late = brood__sleep(&job->bell, OS_WAITERS, deadline, pool_id) < 0;
@@ -452,9 +466,9 @@ static void tell_crash(const struct pool_shm *pool, const struct job_shm *job, b
 static int64_t cancel_job(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, uint32_t quota);
 
 static int answer_of(struct pool_shm *pool, const struct job_shm *job, bool cancelled, const struct arrays *a,
-                     brood_report *report)
+                     const struct window *window, brood_report *report)
 {
-    give_back(job, a, report);
+    give_back(job, a, window, report);
     int broken = cancelled ? atomic_load(&pool->broken) : 0;
     if (broken) return brood__fail_with(broken, "%s", pool->broken_detail);
     if (cancelled) return BROOD_ECANCELED;
@@ -470,12 +484,21 @@ static int answer_of(struct pool_shm *pool, const struct job_shm *job, bool canc
 }
 
 /*
+ * A map is over before its end.  Workers may all be asleep, for nothing of a window could be claimed; those of a closed
+ * pool stayed for this map only, and are to leave.  If the caller dies before, the supervisor rings them.
+ */
+static void rouse(struct pool_shm *pool, const struct window *window)
+{
+    if (window && window->slots) brood__pool_wake(pool, INT_MAX);
+}
+
+/*
  * After the wait, which answered `error`: the answer of the map, which is over.  Of several that waited the first has it.
  * RETIRED is as good as cancelled for those who work: what is decided by then counts, and of one that was not waited for
  * to its end the items that workers are in, and all after them, do not.
  */
-static int end(struct pool_shm *pool, brood_map map, int error, const struct arrays *a, brood_report *report,
-               brood_crash *crash)
+static int end(struct pool_shm *pool, brood_map map, int error, const struct arrays *a, const struct window *window,
+               brood_report *report, brood_crash *crash)
 {
     struct job_shm *job = brood__pool_job(pool, index_of(map));
     uint32_t serial = serial_of(map);
@@ -485,9 +508,10 @@ static int end(struct pool_shm *pool, brood_map map, int error, const struct arr
     do {
         if (!is_ours(seen, serial)) return BROOD_ESTALE;
     } while (!atomic_compare_exchange_weak(&job->word, &seen, JOB_WORD(serial, JOB_RETIRED, JOB_OWNER(seen))));
+    if (error < 0) rouse(pool, window);
     if (crash) tell_crash(pool, job, crash);
-    if (error == 0) return answer_of(pool, job, JOB_STATE(seen) == JOB_CANCELLED, a, report);
-    give_back(job, a, report);
+    if (error == 0) return answer_of(pool, job, JOB_STATE(seen) == JOB_CANCELLED, a, window, report);
+    give_back(job, a, window, report);
     return error;
 }
 
@@ -496,7 +520,7 @@ static int end(struct pool_shm *pool, brood_map map, int error, const struct arr
  * and FILLING keeps the pool as a call that is counted does.
  */
 static int begin(brood_pool pool, struct pool_shm **p, const brood_task *task, const struct arrays *a, size_t n,
-                 const brood_map_options *o, brood_map *map)
+                 const brood_map_options *o, struct window *window, brood_map *map)
 {
     unsigned cell;
     uint32_t index = 0;
@@ -508,7 +532,7 @@ static int begin(brood_pool pool, struct pool_shm **p, const brood_task *task, c
     if (error < 0) return error;
     struct job_shm *job = brood__pool_job(*p, index);
     uint32_t serial = JOB_SERIAL(atomic_load(&job->word));
-    error = fill(*p, pool.id, job, task, a, n, o);
+    error = fill(*p, pool.id, job, task, a, n, o, window);
     if (error < 0) {
         vacate(job, serial);
         return error;
@@ -518,13 +542,15 @@ static int begin(brood_pool pool, struct pool_shm **p, const brood_task *task, c
     void *announced = brood__os_announce(&(*p)->idle);
     /* The commit; seq_cst: see wake. */
     atomic_store(&job->word, JOB_WORD(serial, JOB_ACTIVE, brood__self->member));
-    brood__pool_wake(*p, (int)(job->chunk_count < (*p)->workers ? job->chunk_count : (*p)->workers));
+    if (!job->windowed)
+        brood__pool_wake(*p, (int)(job->chunk_count < (*p)->workers ? job->chunk_count : (*p)->workers));
     brood__os_announce_again(announced);
     /* Closed since we looked: its workers may have left.  seq_cst: of us and of one who leaves, one sees. */
     atomic_thread_fence(memory_order_seq_cst);
     if (__builtin_expect(atomic_load(&(*p)->state) == POOL_OPEN, 1)) return 0;
     cancel(job);
     retire(*p, index, atomic_load(&job->word));
+    rouse(*p, window);
     return leave(*p, *map, BROOD_ECLOSED);
 }
 
@@ -545,10 +571,11 @@ int brood_pool_map_task(brood_pool pool, const brood_task *task, const void *in,
     if (n == 0) return brood__pool_usable(p);
     struct arrays a = {in, out, o->codes, n * task->arg_size, n * task->result_size};
     brood_map map = {0, 0};
-    error = begin(pool, &p, task, &a, n, o, &map);
+    struct window window = {0};
+    error = begin(pool, &p, task, &a, n, o, &window, &map);
     if (error < 0) return error;
-    error = wait_for(p, map, brood__pool_job(p, index_of(map)), o->timeout ? o->timeout : BROOD_FOREVER);
-    return leave(p, map, end(p, map, error, &a, o->report, o->crash));
+    error = wait_for(p, map, brood__pool_job(p, index_of(map)), o->timeout ? o->timeout : BROOD_FOREVER, &a, &window);
+    return leave(p, map, end(p, map, error, &a, &window, o->report, o->crash));
 }
 
 /* Of an asynchronous map the arrays are kept in the job, behind what workers read. */
@@ -572,7 +599,7 @@ int brood_pool_map_async_task(brood_pool pool, brood_map *map, const brood_task 
     if (o->callback && !callback) return BROOD_ENOMEM;
     struct pool_shm *p;
     brood_map begun = {0, 0};
-    error = begin(pool, &p, task, &a, n, o, &begun);
+    error = begin(pool, &p, task, &a, n, o, NULL, &begun);
     if (error < 0 && callback) brood__dispatch_map(callback, NULL, NULL);
     if (error < 0) return error;
     struct job_shm *job = brood__pool_job(p, index_of(begun));
@@ -648,15 +675,16 @@ int brood_map_wait(brood_map map, int timeout, brood_report *report)
     int error = brood__enter_for(timeout);
     if (error == 0) error = find(map, &p, &job);
     if (error < 0 || !job) return error;
-    error = wait_for(p, map, job, timeout);
-    if (error == BROOD_EAGAIN && brood__answers_arm(p, map.pool, &job->asked)) error = wait_for(p, map, job, 0);
+    error = wait_for(p, map, job, timeout, NULL, NULL);
+    if (error == BROOD_EAGAIN && brood__answers_arm(p, map.pool, &job->asked))
+        error = wait_for(p, map, job, 0, NULL, NULL);
     if (error == BROOD_EAGAIN || error == BROOD_ETIMEDOUT || error == BROOD_EDEADLK) return leave(p, map, error);
     struct kept kept;
     memcpy(&kept, job->more, sizeof kept);
     if (!report) report = (brood_report *)(uintptr_t)kept.report;
     struct arrays a = {(const void *)(uintptr_t)kept.in, (void *)(uintptr_t)kept.out, (int *)(uintptr_t)kept.codes,
                        kept.in_bytes, kept.out_bytes};
-    return leave(p, map, end(p, map, error, &a, report, (brood_crash *)(uintptr_t)kept.crash));
+    return leave(p, map, end(p, map, error, &a, NULL, report, (brood_crash *)(uintptr_t)kept.crash));
 }
 
 /* ------------------------------------------------------------------------------------------------- the worker's side */
@@ -664,16 +692,41 @@ int brood_map_wait(brood_map map, int timeout, brood_report *report)
 static void tell_if_done(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job)
 {
     atomic_thread_fence(memory_order_seq_cst); /* of two who finish at once, one sees both chunks done */
-    if (all_done(job)) brood__pool_answer(pool, pool_id, &job->bell);
+    if (all_done(job))
+        brood__pool_answer(pool, pool_id, &job->bell);
+    else if (job->windowed && atomic_load_explicit(&job->bell, memory_order_relaxed))
+        brood__os_futex_clear_and_wake(&job->bell); /* its slot is free */
+}
+
+/*
+ * Chunks that may be FREE: `count` from `first` on, best looked at in turn from `hint`.  acquire: pairs with the caller's
+ * release, and with that of who saw chunks done.
+ */
+struct span {
+    uint32_t first, count, hint;
+};
+static struct span claimable(struct job_shm *job)
+{
+    uint32_t filled = atomic_load_explicit(&job->filled, memory_order_acquire);
+    uint32_t done = atomic_load_explicit(&job->done, memory_order_acquire);
+    uint32_t hint = atomic_load_explicit(&job->hint, memory_order_relaxed);
+    if (done >= filled) return (struct span){0}; /* of a cancelled job even those are done that were not filled */
+    return (struct span){done, filled - done, hint > done ? hint - done : 0};
+}
+
+static struct chunk_shm *chunk_of(const struct job_shm *job, const struct span *s, uint32_t n, uint32_t *index)
+{
+    *index = s->first + (s->hint + n) % s->count;
+    return chunk_at(job, *index);
 }
 
 /* A free chunk: claimed; *word is what its word is then. */
 static struct chunk_shm *claim_chunk(struct job_shm *job, uint64_t *word)
 {
-    uint32_t hint = atomic_load_explicit(&job->hint, memory_order_relaxed);
-    for (uint32_t n = 0; n < job->chunk_count; n++) {
-        uint32_t i = (hint + n) % job->chunk_count;
-        struct chunk_shm *c = chunk_at(job, i);
+    struct span span = claimable(job);
+    for (uint32_t n = 0; n < span.count; n++) {
+        uint32_t i;
+        struct chunk_shm *c = chunk_of(job, &span, n, &i);
         uint64_t seen = atomic_load_explicit(&c->word, memory_order_relaxed);
         while (CHUNK_STATE(seen) == CHUNK_FREE) {
             *word = CHUNK_WORD(CHUNK_RUNNING, CHUNK_RECORD(seen), brood__self->member);
@@ -716,8 +769,8 @@ static uint64_t run_chunk(struct job_shm *job, struct chunk_shm *c, uint64_t wor
     int missing = brood__function_find(job->function, &task);
     uint64_t first = c->record[CHUNK_RECORD(word)].next, end = c->end, item = first;
     if (most && end - first > most) end = first + most;
-    const char *in = brood__at(job->in);
-    char *out = brood__at(job->out);
+    const char *in = brood__job_in(job, c, first);
+    char *out = brood__job_out(job, c, first);
     size_t arg_size = job->arg_size, result_size = job->result_size;
     struct call call;
     brood__call_begin(&call);
@@ -725,16 +778,16 @@ static uint64_t run_chunk(struct job_shm *job, struct chunk_shm *c, uint64_t wor
     call.of = job;
     call.seed = job->seed;
     call.item = &c->running;
-    for (; item < end; item++) {
+    for (; item < end; item++, in += arg_size, out += result_size) {
         /* What a death finds: item has begun; those before it are decided.  release: pairs with undecided(). */
         atomic_store_explicit(&c->running, item + 1, memory_order_release);
         atomic_signal_fence(memory_order_seq_cst);
         if (__builtin_expect(missing != 0, 0))
             brood_fail(missing, "%s", brood_error_detail());
         else
-            task->call(in + item * arg_size, out + item * result_size);
+            task->call(in, out);
         if (__builtin_expect(call.fail != 0, 0)) {
-            if (result_size) memset(out + item * result_size, 0, result_size);
+            if (result_size) memset(out, 0, result_size);
             if (!count_failure(job, c, &word, item, &call)) break;
         }
         if (__builtin_expect(call.fail != 0 || call.blocks, 0)) brood__call_next(&call);
@@ -774,9 +827,10 @@ static int64_t run_some(struct pool_shm *pool, uint64_t pool_id, struct job_shm 
 static int64_t has_free(struct pool_shm *pool, uint64_t pool_id, struct job_shm *job, uint32_t quota)
 {
     (void)pool, (void)pool_id, (void)quota;
-    uint32_t hint = atomic_load_explicit(&job->hint, memory_order_relaxed);
-    for (uint32_t n = 0; n < job->chunk_count; n++) {
-        struct chunk_shm *c = chunk_at(job, (hint + n) % job->chunk_count);
+    struct span span = claimable(job);
+    for (uint32_t n = 0; n < span.count; n++) {
+        uint32_t i;
+        struct chunk_shm *c = chunk_of(job, &span, n, &i);
         if (CHUNK_STATE(atomic_load_explicit(&c->word, memory_order_relaxed)) == CHUNK_FREE) return 1;
     }
     return -1;
@@ -895,7 +949,7 @@ static void lose(struct job_shm *job, struct chunk_shm *c, uint64_t seen, const 
     if (running > r->next && running <= c->end && r->last_failed != running) {
         uint64_t item = running - 1;
         if (job->codes) ((int32_t *)brood__at(job->codes))[item] = death->code;
-        if (job->result_size) memset((char *)brood__at(job->out) + item * job->result_size, 0, job->result_size);
+        if (job->result_size) memset(brood__job_out(job, c, item), 0, job->result_size);
         if (r->lost++ == 0) {
             r->first_lost = running;
             r->signal = death->signal;

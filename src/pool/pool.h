@@ -198,10 +198,12 @@ struct job_shm {
     uint64_t memory;             /* handle of the buffer with chunks and copies */
     _Atomic uint64_t lent[LENT]; /* handles of the buffers that the arrays lie in; 0: the array is a copy in `memory` */
     uint32_t chunk_count;
-    _Atomic uint32_t hint;  /* chunks before it are not FREE */
-    _Atomic uint64_t crash; /* handle of a crash record, 0: none; by the worker's handler, see crash.h */
-    uint64_t seed;          /* of the first item, see seed.h */
-    uint64_t more[10];
+    _Atomic uint32_t hint;   /* chunks before it are not FREE */
+    _Atomic uint64_t crash;  /* handle of a crash record, 0: none; by the worker's handler, see crash.h */
+    uint64_t seed;           /* of the first item, see seed.h */
+    _Atomic uint32_t filled; /* chunks before it may be claimed; raised by the caller, release, see window.h */
+    uint32_t windowed;       /* 1: the caller wants to know of each chunk that is done */
+    uint64_t more[9];
     _Atomic uint64_t callers; /* serial:32 | calls:32 */
     uint32_t reserved;
     _Atomic uint32_t asked; /* by the caller, see brood__bell_arm_for */
@@ -233,7 +235,7 @@ struct chunk_shm {
     _Atomic uint64_t word;
     _Atomic uint64_t running;
     uint64_t end;
-    uint64_t reserved;
+    uint64_t shift; /* what the places of its items in the arrays are less than their numbers; before `filled` */
     struct chunk_record record[2];
     char text[BROOD_FAIL_TEXT]; /* of the first that failed; written before it is counted, never again */
 };

@@ -283,6 +283,12 @@ mutant map-calls-left pool/map.c '/^static void lower/,/^}/ s/&job->callers, &se
 mutant map-calls-of-the-dead pool/map.c \
     '/^void brood__map_repair/,/^}/ s/CALLERS\(JOB_SERIAL\(seen\), 0\)\)\)/callers))/' pool/map-caller map/late
 mutant map-kept-by-the-last pool/map.c '/^static void lower/,/^}/ s/JOB_STATE\(word\) == JOB_RETIRED/0/' map/late
+mutant map-slot-unsaid pool/map.c 's/else if \(job->windowed && .*$/else if (false)/' map/window-worker
+mutant map-lost-elsewhere pool/map.c '/^static void lose/,/^}/ s/brood__job_out\(job, c, item\)/((char *)brood__at(job->out) + item * job->result_size)/' \
+    map/window-worker
+mutant map-window-ends-unsaid pool/map.c 's/if \(error < 0\) rouse\(pool, window\);//' map/window-closed
+mutant map-window-closed-unsaid pool/map.c 's/^ *rouse\(\*p, window\);//' map/window-never-opened
+mutant map-slot-too-soon pool/window.c 's/if \(\*in_it && !is_whole\(job, \*in_it - 1\)\) continue;//' map/window-worker
 mutant map-visitors-unseen pool/map.c 's/^ *if \(is_occupied\(pool, index, serial\)\) return;//' map/late map/lent-worker
 
 # --- processes

@@ -21,16 +21,20 @@ void pool_close(brood_pool pool);
 /* This process sits here as a worker from now on; its deed is `work`. */
 void takes_seat(brood_pool pool, unsigned seat, const struct proc *p);
 deed_fn work;
+/* Of a worker's life, order.id: the pool: one chunk of a map, if there is one that it may have. */
+deed_fn work_on_a_chunk;
 
 /*
  * Deeds.  order.id: the pool.  submit: order.number: LARGE or 0; order.made: the future's serial.
  * get, free_future: order.number: the future's serial.  A right answer is 0.
  * map: ITEMS items in chunks of two at most; order.made: REPORT of done, failed and lost; a wrong result is WRONG.
- * map_in_two: the same by an asynchronous map, and the wait for it; map_cancelled: cancelled in between.
+ * map_in_window: the same through a window of one slot; map_in_window_timed: which may be late.  map_in_two: the same by
+ * an asynchronous map, and the wait for it; map_cancelled: cancelled in between.
  * read_stream: ITEMS items as a stream in chunks of three, to its end; order.number: the following bits; order.made as of
  * a map.  submit_urgent, submit_nested: as submit, with a priority; of a task that applies `twice` in its own pool.
  */
-deed_fn submit, get, free_future, map, map_in_two, map_cancelled, read_stream, submit_urgent, submit_nested;
+deed_fn submit, get, free_future, map, map_in_window, map_in_window_timed, map_in_two, map_cancelled, read_stream,
+    submit_urgent, submit_nested;
 #define UNORDERED 1u
 #define ONE_BY_ONE 2u
 #define URGENT 4u

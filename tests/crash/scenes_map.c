@@ -226,6 +226,109 @@ static void lent_worker(const struct cut *cut)
     pool_ends(pool);
 }
 
+/* --------------------------------------------------------------------------------------------------- in a window */
+
+/*
+ * A chunk's slot goes on to the next chunk, whoever dies in it: in the first that it has; order: 1: in the second; 2: two
+ * of them die.
+ */
+static void window_worker(const struct cut *cut)
+{
+    unsigned deaths = cut->order == 2 ? 2 : 1;
+    brood_pool pool = new_pool(true);
+    mate_sends_to_sleep(1, map_in_window, pool.id);
+    if (cut->order == 1) {
+        takes_seat(pool, 0, mate(0));
+        mate_do(0, work_on_a_chunk, pool.id);
+        mate_leaves(0, 0, pool);
+        mate_sleeps(1);
+    }
+    struct victim v;
+    for (unsigned i = 0; i < deaths; i++) {
+        victim_start(&v, NULL, work_on_a_chunk, pool.id);
+        takes_seat(pool, i, &v.proc);
+        victim_step(&v, cut->k[0]);
+        victim_kill(&v);
+        bury(v.proc.member);
+        mate_sleeps(1);
+    }
+    mate_works(0, 0, pool);
+    expect_is(mate_result(1), 0);
+    uint64_t report = mate(1)->post->order.made;
+    unsigned lost = (unsigned)(report >> 16);
+    expect(lost <= deaths);
+    expect_is(report, REPORT(ITEMS - lost, 0, lost));
+    for (unsigned i = 0; i < ITEMS; i++) expect(times_run(i) <= 1);
+    workers_leave(pool, 0, 1);
+    nothing_is_kept();
+    pool_ends(pool);
+}
+
+static void window_ends(brood_pool pool)
+{
+    for (unsigned i = 0; i < ITEMS; i++) expect(times_run(i) <= 1);
+    nothing_is_kept();
+    pool_ends(pool);
+}
+
+/*
+ * The caller's time is up with one chunk done; the pool is closed while it stands still anywhere after that, and its
+ * worker sleeps for want of another chunk: it leaves as soon as there is no map any more.  order: 1: the caller is killed.
+ */
+static void window_closed(const struct cut *cut)
+{
+    brood_pool pool = new_pool(true);
+    struct victim v;
+    victim_start(&v, NULL, map_in_window_timed, pool.id);
+    victim_falls_asleep(&v);
+    victim_times_out(&v);
+    mate_works(0, 0, pool);
+    mate_sleeps(0);
+    victim_step(&v, cut->k[0]);
+    if (victim_has(&v, &pool_at(pool)->idle)) victim_run(&v);
+    pool_close(pool);
+    if (!(cut->order & 1)) victim_finish(&v);
+    if (v.ended) expect_is(v.result, BROOD_ETIMEDOUT);
+    if (v.ended) expect_is(v.proc.post->order.made, REPORT(1, 0, 0));
+    if (v.ended) mate_leaves(0, 0, pool); /* who buries rings */
+    bool left = v.ended;
+    victim_kill(&v);
+    bury(v.proc.member);
+    if (!left) mate_leaves(0, 0, pool);
+    window_ends(pool);
+}
+
+static brood_pool closes;
+
+static bool first_job_is(unsigned state)
+{
+    return JOB_STATE(atomic_load(&brood__pool_job(pool_at(closes), 0)->word)) == (enum job_state)state;
+}
+
+/* The pool is closed just after the caller has looked, and the worker looks when the map has begun, and stays for it. */
+static void window_never_opened(const struct cut *cut)
+{
+    (void)cut;
+    brood_pool pool = closes = new_pool(true);
+    struct victim v;
+    victim_start(&v, NULL, map_in_window, pool.id);
+    mate_works(0, 0, pool);
+    mate_sleeps(0);
+    victim_until(&v, first_job_is, JOB_FILLING);
+    atomic_store(&pool_at(pool)->state, POOL_CLOSED);
+    victim_until(&v, first_job_is, JOB_ACTIVE);
+    brood__monitor_ring(&pool_at(pool)->idle);
+    mates_settle(1);
+    expect_is(victim_finish(&v), BROOD_ECLOSED);
+    victim_step(&v, 0); /* there is no cut */
+    mate_leaves(0, 0, pool);
+    victim_kill(&v);
+    bury(v.proc.member);
+    window_ends(pool);
+}
+
+/* ------------------------------------------------------------------------------------------------ both of them die */
+
 /* Both die anywhere: order: 1: the caller is buried first. */
 static void lent_both(const struct cut *cut)
 {
@@ -375,5 +478,8 @@ const struct scene map_scenes[] = {
     {"map/lent-both", lent_both, SCENE_PAIR, 2},
     {"map/late", map_late, 0, 3},
     {"map/freed", map_freed, 0, 8},
+    {"map/window-worker", window_worker, 0, 3},
+    {"map/window-closed", window_closed, 0, 2},
+    {"map/window-never-opened", window_never_opened, 0, 0},
     {NULL, NULL, 0, 0},
 };

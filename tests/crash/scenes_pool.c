@@ -206,7 +206,7 @@ static void repair_cut(const struct cut *cut)
 /* order: 1: it does not wait for it in the same call; 2: and cancels it before */
 static void map_caller(const struct cut *cut)
 {
-    static deed_fn *const deeds[] = {map, map_in_two, map_cancelled};
+    static deed_fn *const deeds[] = {map, map_in_two, map_cancelled, map_in_window};
     brood_pool pool = new_pool(true);
     mate_works(0, 0, pool);
     mate_sleeps(0);
@@ -214,7 +214,7 @@ static void map_caller(const struct cut *cut)
     victim_start(&v, NULL, deeds[cut->order], pool.id);
     victim_step(&v, cut->k[0]);
     victim_kill(&v);
-    bool whole = v.ended && cut->order < 2;
+    bool whole = v.ended && cut->order != 2;
     if (v.ended) expect_is(v.result, 0);
     if (whole) expect_is(v.proc.post->order.made, REPORT(ITEMS, 0, 0));
     bury(v.proc.member);
@@ -348,7 +348,7 @@ const struct scene pool_scenes[] = {
     {"pool/waiter", waiter, 0, 2},
     {"pool/repair", repair_cut, SCENE_PAIR, 2},
     {"pool/repair-lost", repair_lost, 0, 2},
-    {"pool/map-caller", map_caller, 0, 3},
+    {"pool/map-caller", map_caller, 0, 4},
     {"pool/map-worker", map_worker, 0, 2},
     {"pool/map-two-workers", map_two, SCENE_PAIR, 4},
     {NULL, NULL, 0, 0},

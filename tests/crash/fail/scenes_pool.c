@@ -2,6 +2,7 @@
 /* scenes_pool.c - pools: maps, tasks, workers that crash, deadlines, drains. */
 #include "os/os.h"
 #include "play.h"
+#include "pool/window.h"
 
 #include <signal.h>
 #include <string.h>
@@ -66,6 +67,13 @@ static void map_fork(void)
 static void map_spawn(void)
 {
     one_map(BROOD_START_SPAWN);
+}
+
+/* Through a window of two slots of four items. */
+static void map_window(void)
+{
+    brood__window_size = (struct window_size){.slot_bytes = 8 * sizeof(int), .slots = 2, .least = 1};
+    one_map(BROOD_START_FORKSERVER);
 }
 
 static void map_thread(void)
@@ -303,6 +311,7 @@ const struct scene pool_scenes[] = {
     {.name = "map_fork", .body = map_fork, .template = true},
     {.name = "map_spawn", .body = map_spawn},
     {.name = "map_thread", .body = map_thread},
+    {.name = "map_window", .body = map_window},
     {.name = "crash_in_map", .body = crash_in_map},
     {.name = "crash_in_map_fork", .body = crash_in_map_fork, .template = true},
     {.name = "submit", .body = submit},

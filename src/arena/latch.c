@@ -20,6 +20,15 @@ void brood__relax(unsigned n)
     }
 }
 
+/*
+ * Looks are further and further apart, up to 16 pauses: each takes the cache line from the holder, who then waits for it
+ * with its release.  The first come soon, for most latches are held for a few nanoseconds.  About 100 pauses in all.
+ */
+static void pause_after(unsigned looks)
+{
+    for (unsigned n = 2u << (looks < 3 ? looks : 3); n > 0; n--) brood__os_pause();
+}
+
 uint32_t brood__latch_acquire_slow(os_word *word)
 {
     for (unsigned n = 0;; n++) {
@@ -29,11 +38,11 @@ uint32_t brood__latch_acquire_slow(os_word *word)
             atomic_compare_exchange_strong_explicit(word, &seen, brood__os_robust.tid | OS_WAITERS,
                                                     memory_order_acquire, memory_order_relaxed))
             return seen;
-        if (n < 100)
-            brood__os_pause();
-        else if (n < 108)
+        if (n < 9)
+            pause_after(n);
+        else if (n < 17)
             brood__os_yield();
         else
-            brood__os_nap(n < 140 ? 50 * 1000 : 1000 * 1000);
+            brood__os_nap(n < 49 ? 50 * 1000 : 1000 * 1000);
     }
 }

@@ -158,8 +158,8 @@ void brood__slot_release(enum table table, uint32_t index)
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
     uint64_t next = SLOT_WORD(SLOT_GENERATION(word) + 1, SLOT_FREE, 0);
     /* In a signal handler that interrupted the allocator: whoever claims the slot next frees the body. */
-    if (slot->body && brood__pages_free(table, index) < 0)
-        next = SLOT_WORD(SLOT_GENERATION(word), SLOT_GARBAGE, OWNER_FREED);
+    bool kept = slot->body && brood__pages_free(table, index) < 0;
+    if (kept) next = SLOT_WORD(SLOT_GENERATION(word), SLOT_GARBAGE, OWNER_FREED);
     atomic_store_explicit(&slot->word, next, memory_order_release);
     atomic_store_explicit(&brood__arena()->tables[table].hint, index, memory_order_relaxed);
 }

@@ -63,7 +63,7 @@ mutant() {
 # --- pages and slots
 mutant pages-no-heir arena/pages.c 's/if \(seen & OS_OWNER_DIED\) repair\(\);//' pages/allocate
 mutant pages-half-allocated arena/pages.c 's/if \(owner->body != s->heap .*\) \{/if (0) {/' pages/allocate pages/free
-mutant slot-keeps-body arena/slot.c 's/if \(slot->body && brood__pages_free.*$/;/' buffer/free buffer/new
+mutant slot-keeps-body arena/slot.c 's/bool kept = slot->body .*$/bool kept = false;/' buffer/free buffer/new
 
 mutant slot-claims-forgotten process/repair.c 's/\(state != SLOT_INIT && state/(state/' slot/claim
 mutant slot-retires-at-first-only arena/slot.c 's/while \(SLOT_GENERATION\(word\) == HANDLE_GENERATION\(id\)/if (SLOT_GENERATION(word) == HANDLE_GENERATION(id)/' \
@@ -337,7 +337,7 @@ mutant list-set-unannounced shared/slots.c 's/void \*announced = brood__os_annou
 mutant list-get-believes shared/slots.c 's/if \(atomic_load_explicit\(&slot->turn, memory_order_relaxed\) == turn\) return error;/return error;/' \
     list/get-stalled
 mutant name-before-record shared/names.c \
-    's/^ *atomic_store\(&s->tracked, 1u\);//; s/if \(error == 0\) error = (brood__os_named_link\(fd, name\);)/if (error == 0) error = \1 if (error == 0) atomic_store(\&s->tracked, 1u);/' \
+    's/^ *atomic_store\(&s->tracked, SLOT_GENERATION.*$//; s/if \(error == 0\) error = (brood__os_named_link\(fd, name\);)/if (error == 0) error = \1 if (error == 0) atomic_store(\&s->tracked, 1u);/' \
     shm/create
 mutant name-without-record shared/names.c '/^int brood__named_give/,/^}/ s/error = brood__ledger_write\(index, s\);/error = 0;/' shm/create-and-end
 mutant name-of-the-dead-kept shared/names.c '/^bool brood__named_repair/,/^}/ s/int error = settle\(.*$/int error = 0;/' shm/create shm/repair

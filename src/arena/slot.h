@@ -12,8 +12,9 @@
  *   LIVE      in use, freed when owner dies
  *   FREEING   owner is taking it apart
  *   GARBAGE   its owner died (owner 0), or freed it and could not take it apart (OWNER_FREED): whoever claims it next does
- * Who writes: compare-and-swap only; claimants FREE→INIT and GARBAGE→FREEING, the owner INIT→LIVE→FREEING→FREE, the
- * supervisor INIT, LIVE, FREEING→GARBAGE for a dead owner.  If a process dies here: the word names it, and the
+ * Who writes: by swap claimants FREE→INIT and GARBAGE→FREEING, whoever frees it LIVE→FREEING, and the supervisor INIT,
+ * LIVE, FREEING→GARBAGE for a dead owner, or LIVE→GARBAGE for a scope that is over; by store the owner INIT→LIVE, and
+ * whoever has made it INIT or FREEING →FREE or →GARBAGE.  If a process dies here: the word names it, and the
  * supervisor makes it GARBAGE.  The slot's memory (body) is set and cleared under the latch of the pages together with
  * the run's own word, so heirs of that latch can tell and undo a half-done change.
  */

@@ -22,11 +22,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct chunk_shm *chunk_at(const struct job_shm *job, uint32_t index)
-{
-    return brood__job_chunk(job, index);
-}
-
 static bool swap(_Atomic uint64_t *word, uint64_t *seen, uint64_t to)
 {
     return atomic_compare_exchange_strong_explicit(word, seen, to, memory_order_acq_rel, memory_order_acquire);
@@ -54,7 +49,7 @@ static void lay_chunks(struct job_shm *job, uint32_t workers, size_t most)
 {
     uint64_t at = 0;
     for (uint32_t i = 0; i < job->chunk_count; i++) {
-        struct chunk_shm *c = chunk_at(job, i);
+        struct chunk_shm *c = brood__job_chunk(job, i);
         memset(c, 0, offsetof(struct chunk_shm, text) + 1);
         c->record[0].next = at;
         at += share(job->n - at, workers, most);
@@ -75,7 +70,7 @@ static bool all_done(struct job_shm *job)
 {
     uint32_t first = atomic_load_explicit(&job->done, memory_order_acquire), i = first;
     while (i < job->chunk_count &&
-           CHUNK_STATE(atomic_load_explicit(&chunk_at(job, i)->word, memory_order_acquire)) == CHUNK_DONE)
+           CHUNK_STATE(atomic_load_explicit(&brood__job_chunk(job, i)->word, memory_order_acquire)) == CHUNK_DONE)
         i++;
     while (first < i && !atomic_compare_exchange_weak(&job->done, &first, i)) {} /* never less: see nest.c */
     return i == job->chunk_count;
@@ -350,7 +345,7 @@ static void give_back(const struct job_shm *job, const struct arrays *a, const s
     *report = (brood_report){0};
     uint64_t start = 0;
     for (uint32_t i = 0; i < job->chunk_count; i++) {
-        const struct chunk_shm *c = chunk_at(job, i);
+        const struct chunk_shm *c = brood__job_chunk(job, i);
         struct chunk_record r;
         uint64_t next = undecided(c, &r), n = next - start, rest = c->end - next;
         if (copies && !brood__window_gave(window, job, i)) {
@@ -377,9 +372,9 @@ static void give_back(const struct job_shm *job, const struct arrays *a, const s
 static void finish_cancelled(struct job_shm *job)
 {
     for (uint32_t i = 0; i < job->chunk_count; i++) {
-        uint64_t seen = atomic_load(&chunk_at(job, i)->word);
+        uint64_t seen = atomic_load(&brood__job_chunk(job, i)->word);
         if (CHUNK_STATE(seen) == CHUNK_FREE)
-            swap(&chunk_at(job, i)->word, &seen, CHUNK_WORD(CHUNK_DONE, CHUNK_RECORD(seen), 0));
+            swap(&brood__job_chunk(job, i)->word, &seen, CHUNK_WORD(CHUNK_DONE, CHUNK_RECORD(seen), 0));
     }
 }
 
@@ -645,7 +640,7 @@ int brood_map_progress(brood_map map, size_t *decided)
     size_t n = 0;
     uint64_t start = 0;
     for (uint32_t i = 0; i < job->chunk_count; i++) {
-        struct chunk_shm *c = chunk_at(job, i);
+        struct chunk_shm *c = brood__job_chunk(job, i);
         struct chunk_record r;
         n += undecided(c, &r) - start;
         start = c->end;
@@ -717,7 +712,7 @@ static struct span claimable(struct job_shm *job)
 static struct chunk_shm *chunk_of(const struct job_shm *job, const struct span *s, uint32_t n, uint32_t *index)
 {
     *index = s->first + (s->hint + n) % s->count;
-    return chunk_at(job, *index);
+    return brood__job_chunk(job, *index);
 }
 
 /* A free chunk: claimed; *word is what its word is then. */
@@ -967,7 +962,7 @@ static void repair_job(struct pool_shm *pool, uint64_t pool_id, struct job_shm *
 {
     bool some = false;
     for (uint32_t i = 0; i < job->chunk_count; i++) {
-        struct chunk_shm *c = chunk_at(job, i);
+        struct chunk_shm *c = brood__job_chunk(job, i);
         uint64_t seen = atomic_load_explicit(&c->word, memory_order_acquire);
         if (CHUNK_STATE(seen) != CHUNK_RUNNING || CHUNK_OWNER(seen) != dead) continue;
         lose(job, c, seen, death);

@@ -24,7 +24,9 @@
  *
  * If a process dies here: a slot that it was making or taking apart is GARBAGE; the supervisor removes the name if it
  * is there and not in use, else takes the segment over (LIVE).  One that was to persist stays.
- * Who writes a slot: its maker until it is LIVE, then nobody but for the word; `tracked` by the supervisor too.
+ * Who writes a slot: its maker until it is LIVE, then nobody but for the word, and `tracked`: who unlinks it, and whoever
+ * settles garbage (the supervisor, who ends its scope, the next claimant; two at once do the same), by a swap of this
+ * generation's mark, so that the next user's stays.  `scope`: the supervisor too, when the family takes it over.
  */
 #ifndef BROOD_SHARED_NAMES_H
 #define BROOD_SHARED_NAMES_H

@@ -18,7 +18,9 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Who makes a call. */
 enum actor {
@@ -34,7 +36,7 @@ extern const char *const actor_names[ACTORS];
 enum part { PART_NONE, PART_BODY, PART_END, PARTS };
 extern const char *const part_names[PARTS];
 
-enum { MOST_ROWS = 96, LASTING_MS = 400 };
+enum { MOST_ROWS = 96, LASTING_MS = 400, MOST_TRACED = 64 };
 
 /*
  * The call that fails: the n-th of this row by processes of this kind, counted from 1; lasting: and all that follow in
@@ -54,13 +56,14 @@ enum verdict { VERDICT_GOOD, VERDICT_HANG, VERDICT_LEAK, VERDICT_WRONG };
 /* What the processes of one run share. */
 struct sheet {
     struct shot shot;
-    _Atomic int armed;      /* the part that the subject is in now, as far as calls may fail there */
-    _Atomic int fired;      /* the call came and failed */
-    _Atomic unsigned alive; /* processes there are, the subject too */
+    _Atomic int armed;       /* the part that the subject is in now, as far as calls may fail there */
+    _Atomic int fired;       /* the call came and failed */
+    _Atomic unsigned alive;  /* processes there are, the subject too */
+    pid_t pids[MOST_TRACED]; /* ... these, as long as none comes or goes */
     _Atomic int verdict;
-    char text[600]; /* to the verdict: what is wrong */
-    int answer;     /* the code with which the part that had the failure ended */
-    int64_t ms;     /* how long that took */
+    char text[2400]; /* to the verdict: what is wrong */
+    int answer;      /* the code with which the part that had the failure ended */
+    int64_t ms;      /* how long that took */
     unsigned counts[PARTS][ACTORS][MOST_ROWS];
 };
 
@@ -77,6 +80,8 @@ extern const struct scene process_scenes[], object_scenes[], connection_scenes[]
 /* Something is not as it must be; the first of it counts. */
 void run_blame(enum verdict verdict, const char *format, ...) __attribute__((format(printf, 2, 3)));
 extern struct sheet *sheet;
+/* Behind the text: what the kernel says of this process. */
+void run_describe(pid_t pid, char *text, size_t size);
 
 /* Play a scene once, in this process, which is the run's own; *sheet has the shot, and gets what came of it. */
 void run_scene(const struct scene *scene);

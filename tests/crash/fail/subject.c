@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 enum {
-    GONE_MS = 3000, /* until the processes of a family that has ended are seen to be gone, on a busy machine */
+    GONE_MS = 20000, /* until the processes of a family that has ended are seen to be gone, on a machine that stands
+                        still for seconds now and then */
     START_MS = 3000,
     STRICT_START_MS = 30000,
     ARENA_BYTES = 64 << 20,
@@ -158,11 +159,20 @@ static void check_names(void)
     if (key && count_lines("/proc/net/unix", name, last)) run_blame(VERDICT_LEAK, "name is left: %s", last);
 }
 
+static void say_who_is_left(void)
+{
+    char text[1000] = "";
+    unsigned left = atomic_load(&sheet->alive) - 1;
+    for (unsigned i = 0; i <= left && i < MOST_TRACED; i++)
+        if (sheet->pids[i] != getpid()) run_describe(sheet->pids[i], text, sizeof text);
+    run_blame(VERDICT_LEAK, "%u processes are left:%s", left, text);
+}
+
 static void check_processes(void)
 {
     for (int ms = 0; atomic_load(&sheet->alive) > 1; ms++) {
         if (ms == GONE_MS) {
-            run_blame(VERDICT_LEAK, "%u processes are left", atomic_load(&sheet->alive) - 1);
+            say_who_is_left();
             return;
         }
         brood__os_nap(1000 * 1000);

@@ -24,9 +24,9 @@
 #include <unistd.h>
 
 enum {
-    MOST_TRACED = 64,
-    PATIENCE_MS = 15000, /* for a run; after that it hangs */
     TICK_US = 100000,
+    PATIENCE_TICKS = 150, /* with all of a run asleep; after that it hangs */
+    MOST_TICKS = 1200,
     MOST_TRIES = 3000, /* of a call that fails for a while: more are a waste of a processor */
     MARK_MAIN = 20000, /* numbers that are no system calls */
     MARK_OWN_BEGIN,
@@ -47,6 +47,9 @@ struct traced {
 };
 static struct traced traced[MOST_TRACED];
 static unsigned traced_count;
+static pid_t early[MOST_TRACED]; /* ended before their parents' events came */
+static unsigned early_count;
+static volatile sig_atomic_t ticks;
 static const struct scene *scene;
 
 void run_blame(enum verdict verdict, const char *format, ...)
@@ -87,6 +90,7 @@ static struct traced *add(pid_t pid)
         exit(EXIT_FAILURE);
     }
     traced[traced_count] = (struct traced){.pid = pid};
+    sheet->pids[traced_count] = pid;
     atomic_store(&sheet->alive, traced_count + 1);
     return &traced[traced_count++];
 }
@@ -94,6 +98,7 @@ static struct traced *add(pid_t pid)
 static void forget(struct traced *t)
 {
     *t = traced[--traced_count];
+    sheet->pids[t - traced] = t->pid;
     atomic_store(&sheet->alive, traced_count);
 }
 
@@ -110,17 +115,50 @@ static enum actor actor_of_child(const struct traced *parent, int event)
     return parent->actor == ACTOR_CALLER && scene->template ? ACTOR_TEMPLATE : ACTOR_CHILD;
 }
 
-static void born(const struct traced *parent, int event)
+static void know(struct traced *child, enum actor actor)
 {
-    unsigned long message = 0;
-    ptrace(PTRACE_GETEVENTMSG, parent->pid, NULL, &message);
-    enum actor actor = actor_of_child(parent, event);
-    struct traced *child = find((pid_t)message);
-    if (!child) child = add((pid_t)message);
     child->actor = actor;
     child->known = true;
     if (child->stopped) go_on(child->pid, 0);
     child->stopped = false;
+}
+
+static bool has_ended(pid_t pid)
+{
+    for (unsigned i = 0; i < early_count; i++) {
+        if (early[i] != pid) continue;
+        early[i] = early[--early_count];
+        return true;
+    }
+    return false;
+}
+
+static void born(const struct traced *parent, int event)
+{
+    unsigned long message = 0;
+    if (ptrace(PTRACE_GETEVENTMSG, parent->pid, NULL, &message) < 0) return; /* killed meanwhile: see orphaned */
+    enum actor actor = actor_of_child(parent, event);
+    struct traced *child = find((pid_t)message);
+    if (!child && has_ended((pid_t)message)) return;
+    if (!child) child = add((pid_t)message);
+    know(child, actor);
+}
+
+static pid_t parent_of(pid_t pid)
+{
+    char path[64], line[256];
+    int parent = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *file = fopen(path, "re");
+    while (file && fgets(line, sizeof line, file) && sscanf(line, "PPid: %d", &parent) != 1) {}
+    if (file) fclose(file);
+    return parent;
+}
+
+/* The event of a parent that was killed at it never comes: its child, which waits to be known, is the tracer's then. */
+static void orphaned(struct traced *t)
+{
+    if (!t->known && t->stopped && parent_of(t->pid) == getpid()) know(t, ACTOR_CHILD);
 }
 
 /* ------------------------------------------------------------------------------------------------------ the failure */
@@ -220,6 +258,7 @@ static void stopped(struct traced *t, int status)
     case PTRACE_EVENT_STOP:
         if (!t->known) {
             t->stopped = true;
+            orphaned(t);
             return;
         }
         break;
@@ -231,25 +270,46 @@ static void stopped(struct traced *t, int status)
     go_on(t->pid, 0);
 }
 
-static void describe(const struct traced *t, char *text, size_t size)
+void run_describe(pid_t pid, char *text, size_t size)
 {
-    static const char *const files[] = {"comm", "wchan", "syscall"};
-    int used = snprintf(text, size, "; %s %d", actor_names[t->actor], (int)t->pid);
-    for (unsigned i = 0; i < sizeof files / sizeof *files && used > 0 && (size_t)used < size; i++) {
+    static const char *const files[] = {"stat", "wchan", "syscall"};
+    size_t used = strlen(text);
+    for (unsigned i = 0; i < sizeof files / sizeof *files; i++) {
         char path[64], line[64] = "";
-        snprintf(path, sizeof path, "/proc/%d/%s", (int)t->pid, files[i]);
+        snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, files[i]);
         FILE *file = fopen(path, "re");
         if (file && fgets(line, sizeof line, file)) line[strcspn(line, "\n")] = 0;
         if (file) fclose(file);
-        used += snprintf(text + used, size - (size_t)used, " %s", line);
+        snprintf(text + used, size - used, " %s", line);
+        used = strlen(text);
     }
+}
+
+static void describe(const struct traced *t, char *text, size_t size)
+{
+    size_t used = strlen(text);
+    snprintf(text + used, size - used, "; %s%s", actor_names[t->actor], t->known ? "" : ", not known");
+    run_describe(t->pid, text, size);
+}
+
+/* Whether one of them would go on if it had a processor: then it is the machine that they wait for. */
+static bool some_can_run(void)
+{
+    for (unsigned i = 0; i < traced_count; i++) {
+        char path[64], state = 0;
+        snprintf(path, sizeof path, "/proc/%d/stat", (int)traced[i].pid);
+        FILE *file = fopen(path, "re");
+        if (file && fscanf(file, "%*d (%*[^)]) %c", &state) != 1) state = 0;
+        if (file) fclose(file);
+        if (state == 'R' || state == 'D') return true;
+    }
+    return false;
 }
 
 static void hangs(void)
 {
     char text[sizeof sheet->text] = "";
-    for (unsigned i = 0; i < traced_count && strlen(text) < sizeof text - 1; i++)
-        describe(&traced[i], text + strlen(text), sizeof text - strlen(text));
+    for (unsigned i = 0; i < traced_count; i++) describe(&traced[i], text, sizeof text);
     run_blame(VERDICT_HANG, "hangs in its %s%s", part_names[atomic_load(&sheet->armed)], text);
     const char *hold = getenv("FAIL_HOLD"); /* for a debugger: let go of them, asleep as they are */
     if (!hold) return;
@@ -262,13 +322,26 @@ static void hangs(void)
     sleep((unsigned)atoi(hold));
 }
 
+/*
+ * Ticks count, not the clock: in a machine that stands still for a while there are none.  Few are enough where all of
+ * them sleep, for longer than any of them has a reason to.
+ */
+static bool is_too_long(void)
+{
+    static sig_atomic_t seen, idle;
+    sig_atomic_t now = ticks;
+    if (now == seen) return false;
+    seen = now;
+    if (!some_can_run()) idle++;
+    return idle > PATIENCE_TICKS || seen > MOST_TICKS;
+}
+
 static void follow(pid_t subject)
 {
-    int64_t start = now_ms();
     while (traced_count > 0) {
         int status;
         pid_t pid = waitpid(-1, &status, __WALL);
-        if (now_ms() - start > PATIENCE_MS) {
+        if (is_too_long()) {
             hangs();
             return;
         }
@@ -283,7 +356,9 @@ static void follow(pid_t subject)
             continue;
         }
         bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        if (!t->known && early_count < MOST_TRACED) early[early_count++] = pid;
         forget(t);
+        for (unsigned i = 0; i < traced_count; i++) orphaned(&traced[i]);
         if (pid != subject) continue;
         if (!well) run_blame(VERDICT_WRONG, "the caller ends with status %#x", (unsigned)status);
         return;
@@ -312,9 +387,11 @@ static void filter_calls(void)
     }
 }
 
+/* It ends the wait. */
 static void tick(int signal)
 {
-    (void)signal; /* only ends the wait */
+    (void)signal;
+    ticks++;
 }
 
 /* Names that others have in /dev/shm meanwhile are not of this run.  Without the right to it, runs share them. */

@@ -72,11 +72,11 @@ struct task_shm *brood__pool_task(const struct pool_shm *pool, uint32_t slot)
     return (struct task_shm *)(void *)(segment(pool, k) + count / 8 * PRIORITIES) + (slot - first);
 }
 
-_Atomic uint64_t *brood__pool_bits(const struct pool_shm *pool, uint32_t priority, uint32_t slot, uint64_t *bit)
+_Atomic uint64_t *brood__pool_bits(const struct pool_shm *pool, uint32_t priority, uint32_t slot, uint32_t *words)
 {
-    uint32_t first, count, k = segment_of(slot, &first, &count);
-    *bit = (uint64_t)1 << ((slot - first) % 64);
-    return (_Atomic uint64_t *)(void *)segment(pool, k) + priority * (count / 64) + (slot - first) / 64;
+    uint32_t first, count, k = segment_of(slot, &first, &count), word = (slot - first) / 64;
+    if (words) *words = count / 64 - word;
+    return (_Atomic uint64_t *)(void *)segment(pool, k) + priority * (count / 64) + word;
 }
 
 /* ---------------------------------------------------------------------------------------------------- attached memory */

@@ -309,8 +309,9 @@ static inline struct job_shm *brood__pool_job(const struct pool_shm *pool, uint3
     return (struct job_shm *)(void *)brood__pool_seat(pool, pool->seat_room + 1) + job;
 }
 struct task_shm *brood__pool_task(const struct pool_shm *pool, uint32_t slot);
-/* The word with the hint bit of a slot for this priority, and the bit. */
-_Atomic uint64_t *brood__pool_bits(const struct pool_shm *pool, uint32_t priority, uint32_t slot, uint64_t *bit);
+/* The word with the hint bit of a slot for this priority; *words, or NULL: so many are in a row from there on. */
+_Atomic uint64_t *brood__pool_bits(const struct pool_shm *pool, uint32_t priority, uint32_t slot, uint32_t *words);
+#define HINT_BIT(slot) ((uint64_t)1 << ((slot) % 64)) /* a segment's slots are a multiple of 64, and so is its first */
 /* Bytes of a segment of so many slots. */
 static inline size_t brood__pool_segment_size(uint32_t count)
 {

@@ -27,9 +27,7 @@ static inline bool task_step(struct task_shm *t, uint64_t seen, enum task_state 
 /* A queued task can be found: after the swap to QUEUED. */
 static inline void task_hint(struct pool_shm *pool, uint32_t slot, uint32_t priority)
 {
-    uint64_t bit;
-    _Atomic uint64_t *bits = brood__pool_bits(pool, priority, slot, &bit);
-    atomic_fetch_or_explicit(bits, bit, memory_order_seq_cst);
+    atomic_fetch_or_explicit(brood__pool_bits(pool, priority, slot, NULL), HINT_BIT(slot), memory_order_seq_cst);
     if (__builtin_expect(priority == 0, 1)) return;
     /* After the hint; who takes this bit away looks at the hints after that (brood__task_claim). */
     if (!(atomic_load(&pool->urgent) & 1u << priority)) atomic_fetch_or(&pool->urgent, 1u << priority);

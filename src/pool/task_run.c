@@ -25,46 +25,59 @@ static bool claim(struct task_shm *t)
 /* One word of hints: claim a task that it points to; -1: none. */
 static int64_t claim_in(struct pool_shm *pool, uint32_t priority, uint32_t first)
 {
-    uint64_t bit;
-    _Atomic uint64_t *bits = brood__pool_bits(pool, priority, first, &bit);
+    _Atomic uint64_t *bits = brood__pool_bits(pool, priority, first, NULL);
     uint64_t hints;
-    (void)bit;
     while ((hints = atomic_load_explicit(bits, memory_order_acquire)) != 0) {
         uint32_t slot = first + (uint32_t)__builtin_ctzll(hints);
         struct task_shm *t = brood__pool_task(pool, slot);
         bool mine = claim(t);
         /* Take the hint away; if the task is queued again meanwhile, put it back. */
-        atomic_fetch_and_explicit(bits, ~((uint64_t)1 << (slot - first)), memory_order_seq_cst);
+        atomic_fetch_and_explicit(bits, ~HINT_BIT(slot), memory_order_seq_cst);
         if (mine) return slot;
         if (TASK_STATE(atomic_load(&t->word)) == TASK_QUEUED)
-            atomic_fetch_or_explicit(bits, (uint64_t)1 << (slot - first), memory_order_seq_cst);
+            atomic_fetch_or_explicit(bits, HINT_BIT(slot), memory_order_seq_cst);
     }
     return -1;
 }
 
+/* The first slot of the next word that has hints, of those for the slots [from, to); to: none.  Both multiples of 64. */
+static uint32_t next_hints(const struct pool_shm *pool, uint32_t priority, uint32_t from, uint32_t to)
+{
+    while (from < to) {
+        uint32_t words;
+        const _Atomic uint64_t *bits = brood__pool_bits(pool, priority, from, &words);
+        for (const _Atomic uint64_t *end = bits + words; bits < end && from < to; bits++, from += 64)
+            if (atomic_load_explicit((_Atomic uint64_t *)(uintptr_t)bits, memory_order_acquire)) return from;
+    }
+    return to;
+}
+
+static int64_t claim_between(struct pool_shm *pool, uint32_t priority, uint32_t from, uint32_t to)
+{
+    int64_t slot = -1;
+    while (slot < 0 && (from = next_hints(pool, priority, from, to)) < to) {
+        slot = claim_in(pool, priority, from);
+        from += 64;
+    }
+    return slot;
+}
+
 static int64_t claim_of(struct pool_shm *pool, uint32_t priority, _Atomic uint32_t *at)
 {
-    uint32_t slots = atomic_load_explicit(&pool->slots, memory_order_acquire), words = slots / 64;
-    if (words == 0) return -1;
-    uint32_t start = atomic_load_explicit(at, memory_order_relaxed) / 64;
-    if (start >= words) start = 0;
-    for (uint32_t n = 0, w = start; n < words; n++, w = w + 1 == words ? 0 : w + 1) {
-        int64_t slot = claim_in(pool, priority, w * 64);
-        if (slot < 0) continue;
-        atomic_store_explicit(at, (uint32_t)slot, memory_order_relaxed);
-        return slot;
-    }
-    return -1;
+    uint32_t slots = atomic_load_explicit(&pool->slots, memory_order_acquire);
+    uint32_t start = atomic_load_explicit(at, memory_order_relaxed) & ~63u;
+    if (start >= slots) start = 0;
+    int64_t slot = claim_between(pool, priority, start, slots);
+    if (slot < 0) slot = claim_between(pool, priority, 0, start);
+    if (slot >= 0) atomic_store_explicit(at, (uint32_t)slot, memory_order_relaxed);
+    return slot;
 }
 
 /* Whether there is a hint for this priority. */
 static bool is_hinted(const struct pool_shm *pool, uint32_t priority)
 {
     uint32_t slots = atomic_load(&((struct pool_shm *)(uintptr_t)pool)->slots);
-    uint64_t bit;
-    for (uint32_t i = 0; i < slots; i += 64)
-        if (atomic_load(brood__pool_bits(pool, priority, i, &bit))) return true;
-    return false;
+    return next_hints(pool, priority, 0, slots) < slots;
 }
 
 int64_t brood__task_claim(struct pool_shm *pool, bool urgent)
@@ -76,8 +89,10 @@ int64_t brood__task_claim(struct pool_shm *pool, bool urgent)
         uint32_t priority = 31 - (uint32_t)__builtin_clz(mask);
         int64_t slot = claim_of(pool, priority, &pool->claim_urgent_at[priority - 1]);
         if (slot >= 0) return slot;
-        /* seq_cst: of one who sets a hint and then finds this bit set, and of us, one sees the other. */
+        /* seq_cst, and before the look, which is but acquire: of one who sets a hint and then finds this bit set, and of
+           us, one sees the other. */
         atomic_fetch_and(&pool->urgent, ~(1u << priority));
+        atomic_thread_fence(memory_order_seq_cst);
         if (is_hinted(pool, priority)) atomic_fetch_or(&pool->urgent, 1u << priority);
     }
 }
@@ -285,20 +300,16 @@ void brood__task_vacate(struct pool_shm *pool)
 
 bool brood__task_queued(const struct pool_shm *pool)
 {
-    uint32_t slots = atomic_load_explicit(&pool->slots, memory_order_acquire);
-    uint64_t bit;
-    for (uint32_t i = 0; i < slots; i += 64)
-        if (atomic_load_explicit(brood__pool_bits(pool, 0, i, &bit), memory_order_acquire)) return true;
-    return atomic_load_explicit(&((struct pool_shm *)(uintptr_t)pool)->urgent, memory_order_acquire) != 0;
+    return is_hinted(pool, 0) ||
+           atomic_load_explicit(&((struct pool_shm *)(uintptr_t)pool)->urgent, memory_order_acquire) != 0;
 }
 
 uint32_t brood__task_queue_length(const struct pool_shm *pool, uint32_t most)
 {
     uint32_t slots = atomic_load_explicit(&pool->slots, memory_order_acquire), n = 0;
-    uint64_t bit;
     for (uint32_t p = 0; p < PRIORITIES && n < most; p++)
         for (uint32_t i = 0; i < slots && n < most; i += 64)
-            n += (uint32_t)__builtin_popcountll(atomic_load(brood__pool_bits(pool, p, i, &bit)));
+            n += (uint32_t)__builtin_popcountll(atomic_load(brood__pool_bits(pool, p, i, NULL)));
     return n < most ? n : most;
 }
 

@@ -52,7 +52,7 @@ static void set_up(void)
     for (uint32_t i = 0; i < MODEL_MOST; i++) brood__member_at(model_member((int)i))->pool = pool.id;
     brood_future first; /* makes the first segment, and finds the function */
     if (brood_pool_submit(pool, &first, job, &(int){0}) < 0 || brood_future_free(first) < 0) model_failed("no task", 0);
-    atomic_store(brood__pool_bits(p, 0, 0, &(uint64_t){0}), 0);
+    atomic_store(brood__pool_bits(p, 0, 0, NULL), 0);
 }
 
 static void submits(void)

@@ -176,28 +176,50 @@ int brood__function_ref(const brood_task *task, function_ref *ref)
 
 /* ------------------------------------------------------------------------------------ in */
 
+/* A copy: what was checked stays so, whatever another member does. */
+static bool copy_entry(uint32_t index, struct module_shm *copy)
+{
+    if (index == 0 || index >= table_end() || !is_live(entry_at(index))) return false;
+    memcpy(&copy->build_id_size, &entry_at(index)->build_id_size, sizeof copy->build_id_size);
+    memcpy(copy->build_id, entry_at(index)->build_id, sizeof copy->build_id);
+    memcpy(copy->path, entry_at(index)->path, sizeof copy->path);
+    return copy->build_id_size > 0 && copy->build_id_size <= BUILD_ID_MOST && copy->path[0] == '/' &&
+           memchr(copy->path, '\0', sizeof copy->path);
+}
+
+static bool is_loaded(const struct module_shm *entry, struct image_found *found)
+{
+    return brood__image_with(entry->build_id, entry->build_id_size, found) && brood__image_keep(found);
+}
+
 static int learn_index(uint32_t index, struct module **module)
 {
     if (index == 0) return brood__fail_with(BROOD_ETASK, "no function was named");
     struct module_shm entry;
-    bool ok = index < table_end() && is_live(entry_at(index));
-    if (ok) { /* a copy: what was checked stays so, whatever another member does */
-        memcpy(&entry.build_id_size, &entry_at(index)->build_id_size, sizeof entry.build_id_size);
-        memcpy(entry.build_id, entry_at(index)->build_id, sizeof entry.build_id);
-        memcpy(entry.path, entry_at(index)->path, sizeof entry.path);
-        ok = entry.build_id_size > 0 && entry.build_id_size <= BUILD_ID_MOST && entry.path[0] == '/' &&
-             memchr(entry.path, '\0', sizeof entry.path);
-    }
-    if (!ok) return brood__fail_with(BROOD_EMODULE, "the family has no module %u", index);
-
+    if (!copy_entry(index, &entry)) return brood__fail_with(BROOD_EMODULE, "the family has no module %u", index);
     struct image_found *found = malloc(sizeof *found);
     if (!found) return BROOD_ENOMEM;
-    int error = 0;
-    if (!brood__image_with(entry.build_id, entry.build_id_size, found) || !brood__image_keep(found))
-        error = brood__image_load(entry.path, entry.build_id, entry.build_id_size, found);
+    int error =
+        is_loaded(&entry, found) ? 0 : brood__image_load(entry.path, entry.build_id, entry.build_id_size, found);
     if (error == 0) error = remember(index, &found->image, module);
     free(found);
     return error;
+}
+
+void brood__module_recognize(void)
+{
+    static bool looked[MODULES_MOST]; /* at what the family had there: that never changes */
+    struct module_shm entry;
+    struct module *module;
+    uint32_t end = table_end();
+    for (uint32_t i = 1; i < end; i++) {
+        if (looked[i] || !copy_entry(i, &entry)) continue;
+        looked[i] = true;
+        struct image_found *found = malloc(sizeof *found);
+        if (found && !atomic_load_explicit(&by_index[i], memory_order_acquire) && is_loaded(&entry, found))
+            remember(i, &found->image, &module);
+        free(found);
+    }
 }
 
 int brood__function_find(function_ref ref, const brood_task **task)

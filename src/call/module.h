@@ -44,6 +44,12 @@ int brood__function_ref(const brood_task *task, function_ref *ref);
  */
 int brood__function_find(function_ref ref, const brood_task **task);
 
+/*
+ * Before a fork: those of the family's modules that are loaded here are remembered, so that no child needs to look for
+ * them.  None is loaded.  Not thread-safe.
+ */
+void brood__module_recognize(void);
+
 /* Forget what was cached about the family's table (in a new family, or a forked child that joined another). */
 void brood__module_forget(void);
 

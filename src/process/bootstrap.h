@@ -3,11 +3,11 @@
  * process/bootstrap.h - what a started process and its starter say to each other, before the function runs.
  *
  * The channel is a stream: the starter sends a hello with descriptors, then the preparation data and the process object
- * (prepare.h); the child answers with one report, the starter says "go", and both close.  A channel that ends without a
- * report means that the child died, or that it is a program that never called brood_init; one that ends without "go",
- * that the starter died inside and nobody will ever know of the child: it ends.  A supervisor that starts a worker says
- * no "go", for a worker belongs to its pool; nor does who starts by fork, unless it has ends of pipes to give first: such
- * a child has told the supervisor of itself before it reports (start.c).
+ * (prepare.h); the child answers with one report, and both close.  A channel that ends without a report means that the
+ * child died, or that it is a program that never called brood_init.  A starter that has ends of pipes to give says "go"
+ * when they are given, and the child awaits that: a channel that ends without it says that the starter died inside.  Any
+ * other child goes on at once, for it is watched by then: by the supervisor that forked it; by fork it has told the
+ * supervisor of itself before it reports (start.c).
  */
 #ifndef BROOD_PROCESS_BOOTSTRAP_H
 #define BROOD_PROCESS_BOOTSTRAP_H
@@ -34,6 +34,8 @@ struct hello {
     uint32_t program; /* of a supervisor or server: what it begins as, see program.h */
     uint64_t size;    /* bytes of preparation that follow */
     uint64_t place;   /* or, if not 0, that lie here in the arena: of a supervisor, which can't wait for who reads */
+    uint32_t gets;    /* of a process: how many ends it is given once it is a member; if some, it awaits the word */
+    uint32_t reserved;
 };
 #define HELLO_FIXED_FDS 3
 

@@ -27,12 +27,22 @@ static _Noreturn void give_up(int channel, int code, int step, int error)
     brood__os_exit_now(127);
 }
 
+/* The strings stay where they are; the list is this process's own to change, and never freed. */
+static int take_environment(char *const *strings)
+{
+    size_t count = 0;
+    while (strings[count]) count++;
+    char **list = malloc((count + 1) * sizeof *list);
+    if (!list) return -ENOMEM;
+    memcpy(list, strings, (count + 1) * sizeof *list);
+    environ = list;
+    return 0;
+}
+
 int brood__child_stand(const struct preparation *preparation, const struct process_object *object, int *step)
 {
-    if (object->environment) {
-        clearenv();
-        for (char *const *e = object->environment; *e; e++) putenv(*e);
-    }
+    int error = object->environment ? take_environment(object->environment) : 0;
+    if (error < 0) return error;
     *step = OS_STEP_DIRECTORY;
     const char *directory = preparation->public.directory;
     if (directory && directory[0] && chdir(directory) < 0) return -errno;
@@ -63,6 +73,7 @@ static int place(const struct hello *hello, int *fds, size_t count, const struct
 
 static int move_up(int *fd, int least)
 {
+    if (*fd >= least) return 0;
     int moved = brood__os_duplicate(*fd, least);
     if (moved < 0) return moved;
     brood__os_close(fd);
@@ -196,7 +207,7 @@ _Noreturn void brood__child_run(int channel, bool inherited)
     brood__on_tick = brood__supervisor_tick;
     brood__prepared = preparation;
     if (brood__report_send(channel, 0, 0, 0, NULL) < 0) brood__os_exit_now(127);
-    if (!object.worker && !brood__go_await(channel)) brood__os_exit_now(127);
+    if (hello.gets && !brood__go_await(channel)) brood__os_exit_now(127);
     brood__os_close(&channel);
     brood__child_work(&preparation, &object, (brood_start_method)hello.method);
 }

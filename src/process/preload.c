@@ -109,6 +109,7 @@ static void fork_one(struct server_message *message, int bootstrap)
 {
     struct child *c = malloc(sizeof *c);
     int sender = brood__self->bell_sender;
+    brood__module_recognize();
     pid_t pid = c ? brood__os_fork() : -ENOMEM;
     if (pid == 0) {
         brood__os_close(&sender);

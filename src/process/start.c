@@ -150,49 +150,58 @@ static int let_go(int channel, uint32_t member, const brood_process_options *o)
     return error;
 }
 
-/* Spawn and forkserver: the supervisor forks; the child reads its preparation from us. */
-static int start_elsewhere(uint32_t member, brood_start_method method, uint32_t program,
-                           const struct preparation *preparation, const struct process_object *object,
-                           const brood_process_options *o, int64_t deadline)
+/* What the child reads of us before it reports. */
+static int send_preparation(int channel, struct hello *hello, const struct preparation *preparation,
+                            const struct process_object *object, const brood_process_options *o, int64_t deadline)
 {
     void *bytes;
-    size_t size;
+    size_t size, n = 0;
+    int passed[OS_MAX_FDS];
     int error = brood__prepare_encode(preparation, object, &bytes, &size);
     if (error < 0) return error;
-    int passed[OS_MAX_FDS], ends[2];
-    size_t n = 0;
+    hello->size = size;
+    for (int fd = 0; fd < 3; fd++)
+        if (hello->stdio & 1u << fd) passed[n++] = fd;
+    for (size_t i = 0; i < o->descriptor_count; i++) passed[n++] = o->descriptors[i].from;
+    error = brood__hello_send(channel, hello, passed, n, bytes, deadline);
+    if (error == -EPIPE) error = 0; /* its report says why */
+    if (error < 0) error = channel_failed(error);
+    free(bytes);
+    return error;
+}
+
+/*
+ * Spawn and forkserver: the supervisor forks; the child reads its preparation from us, who prepare it while that is
+ * under way.
+ */
+static int start_elsewhere(uint32_t member, brood_start_method method, uint32_t program,
+                           const struct preparation *preparation, struct process_object *object,
+                           const brood_process_options *o, int64_t deadline)
+{
+    int ends[2];
     struct hello hello = {.magic = HELLO_MAGIC,
                           .kind = HELLO_PROCESS,
                           .member = member,
                           .generation = brood__member_generation(member),
                           .method = (uint32_t)method,
                           .stdio = brood__stdio_open(),
-                          .size = size};
-    for (int fd = 0; fd < 3; fd++)
-        if (hello.stdio & 1u << fd) passed[n++] = fd;
-    for (size_t i = 0; i < o->descriptor_count; i++) passed[n++] = o->descriptors[i].from;
-    error = open_channel(ends);
-    if (error >= 0) {
-        struct request request = {
-            .kind = REQUEST_START, .member = member, .method = (uint32_t)method, .program = program};
-        error = brood__supervisor_request(&request, &ends[1], 1);
-        brood__os_close(&ends[1]);
-        if (error >= 0) {
-            error = brood__hello_send(ends[0], &hello, passed, n, bytes, deadline);
-            if (error == -EPIPE) error = 0; /* its report says why */
-            if (error < 0) error = channel_failed(error);
-        }
-        if (error >= 0) error = await_report(ends[0], method, deadline);
-        if (error >= 0) error = let_go(ends[0], member, o);
-        if (error < 0) {
-            char detail[DETAIL_SIZE];
-            snprintf(detail, sizeof detail, "%s", brood_error_detail());
-            discard(ends[0], member);
-            brood__fail_with(error, "%s", detail);
-        }
-        brood__os_close(&ends[0]);
+                          .gets = (uint32_t)o->end_count};
+    int error = open_channel(ends);
+    if (error < 0) return error;
+    struct request request = {.kind = REQUEST_START, .member = member, .method = (uint32_t)method, .program = program};
+    error = brood__supervisor_request(&request, &ends[1], 1);
+    brood__os_close(&ends[1]);
+    object->ignored_signals = brood__os_ignored_signals(); /* a copy of us has them */
+    if (error >= 0) error = send_preparation(ends[0], &hello, preparation, object, o, deadline);
+    if (error >= 0) error = await_report(ends[0], method, deadline);
+    if (error >= 0 && o->end_count > 0) error = let_go(ends[0], member, o);
+    if (error < 0) {
+        char detail[DETAIL_SIZE];
+        snprintf(detail, sizeof detail, "%s", brood_error_detail());
+        discard(ends[0], member);
+        brood__fail_with(error, "%s", detail);
     }
-    free(bytes);
+    brood__os_close(&ends[0]);
     return error < 0 ? error : 0;
 }
 
@@ -337,10 +346,7 @@ static int start(brood_process *process, const brood_process_options *o, const b
     preparation.public.method = method;
     if (error < 0) return error;
     uint32_t program = 0;
-    if (method != BROOD_START_FORK) { /* a copy has them */
-        object.ignored_signals = brood__os_ignored_signals();
-        error = brood__program_of(o->context, &program);
-    }
+    if (method != BROOD_START_FORK) error = brood__program_of(o->context, &program);
     if (error < 0) return error;
     int timeout = o->start_timeout ? o->start_timeout : o->context ? o->context->start_timeout : 0;
     int64_t deadline = brood__os_deadline(timeout ? timeout : brood__arena()->start_timeout);

@@ -469,6 +469,7 @@ static int launch(uint32_t member, brood_start_method method, uint32_t program, 
     if (method == BROOD_START_FORKSERVER && program != own_program && program != 0)
         return brood__server_launch(program, member, channel);
     if (!keep_spares()) return -EMFILE; /* it could not be watched */
+    if (method != BROOD_START_SPAWN) brood__module_recognize();
     pid_t pid = brood__os_fork();
     if (pid == 0) {
         brood__family_rejoin();
@@ -790,6 +791,27 @@ static void take_output(const struct hello *hello, int fds[], size_t count)
     brood__os_close(&fds[HELLO_FIXED_FDS]);
 }
 
+/*
+ * What every child would have the loader look up anew, to read its preparation, is looked up here once; a fork has it
+ * then.  What comes of it is nothing.
+ */
+static void rehearse(void)
+{
+    static char *nobody[] = {NULL};
+    const struct preparation preparation = {
+        .public = {.argv = nobody, .name = "", .directory = "", .original_directory = "", .method = BROOD_START_SPAWN}};
+    const struct process_object object = {.function_name = ""};
+    struct preparation read;
+    struct process_object also;
+    void *bytes = NULL, *memory = NULL;
+    size_t size;
+    if (brood__prepare_encode(&preparation, &object, &bytes, &size) == 0 &&
+        brood__prepare_decode(bytes, size, &read, &also, &memory) == 0)
+        brood__prepare_free(memory);
+    free(bytes);
+    brood__say_nothing();
+}
+
 _Noreturn void brood__supervisor_run(const struct hello *hello, int fds[], size_t count, int channel)
 {
     take_output(hello, fds, count);
@@ -828,6 +850,7 @@ _Noreturn void brood__supervisor_run(const struct hello *hello, int fds[], size_
     brood__repair_ring_all(); /* what the one before us may have owed */
     for (const struct area *const *area = brood__areas; *area; area++)
         if ((*area)->begin) (*area)->begin();
+    rehearse();
     live();
     for (const struct area *const *area = brood__areas; *area; area++)
         if ((*area)->over) (*area)->over();

@@ -140,7 +140,7 @@ static void start_one(const struct cut *cut)
 
 /*
  * A mate is the supervisor that is asked for a start and the child that it forks, until order.number says that there
- * is no more to come.  order.made: CHILD_RAN when it was told to go, CHILD_LEFT when it had to leave; 0: no child.
+ * is no more to come.  order.made: CHILD_RAN when it went on, CHILD_LEFT when it had to leave; 0: no child.
  */
 enum { CHILD_RAN = 1, CHILD_LEFT };
 
@@ -170,7 +170,7 @@ static int be_asked(struct order *order)
     *brood__self = was;
     if (well) {
         brood__report_send(channel, 0, 0, 0, NULL);
-        order->made = brood__go_await(channel) ? CHILD_RAN : CHILD_LEFT;
+        order->made = !hello.gets || brood__go_await(channel) ? CHILD_RAN : CHILD_LEFT;
     }
     close(channel);
     return 0;

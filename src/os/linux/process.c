@@ -613,6 +613,7 @@ static int lower_limit(int resource, uint64_t value, uint64_t grace)
     if (prlimit(0, (__rlimit_resource_t)resource, NULL, &limit) < 0) return -errno;
     uint64_t hard;
     if (__builtin_add_overflow(value, grace, &hard)) hard = RLIM_INFINITY;
+    if (limit.rlim_max <= hard && limit.rlim_cur <= value) return 0;
     if (limit.rlim_max > hard) limit.rlim_max = (rlim_t)hard;
     if (limit.rlim_cur > value) limit.rlim_cur = (rlim_t)value;
     return prlimit(0, (__rlimit_resource_t)resource, &limit, NULL) < 0 ? -errno : 0;
@@ -622,7 +623,9 @@ static int set_open_files(uint64_t count)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return -errno;
-    limit.rlim_cur = count < limit.rlim_max ? (rlim_t)count : limit.rlim_max;
+    rlim_t wanted = count < limit.rlim_max ? (rlim_t)count : limit.rlim_max;
+    if (limit.rlim_cur == wanted) return 0;
+    limit.rlim_cur = wanted;
     return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
 }
 

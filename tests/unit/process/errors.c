@@ -611,8 +611,8 @@ START_TEST(its_channel_brings_noise)
 }
 END_TEST
 
-/* A start as the library makes it, up to the report: its code. */
-static int to_report(const struct process_object *object, struct hand *hand, uint32_t *member)
+/* A start as the library makes it, of one that gets so many ends, up to the report: its code. */
+static int to_report(const struct process_object *object, uint32_t gets, struct hand *hand, uint32_t *member)
 {
     struct preparation preparation = brood__prepared;
     struct hello hello = good_hello;
@@ -625,6 +625,7 @@ static int to_report(const struct process_object *object, struct hand *hand, uin
     hello.member = *member;
     hello.generation = brood__member_generation(*member);
     hello.size = size;
+    hello.gets = gets;
     *hand = by_hand(SOCK_STREAM);
     send_hello(*hand, &hello, sizeof hello, fds, HELLO_FIXED_FDS);
     OK(brood__os_write_all(hand->channel, bytes, size, brood__os_deadline(PATIENCE)));
@@ -638,22 +639,26 @@ static BROOD_TASK(leave_a_mark, int, brood_buffer, place)
     return 42;
 }
 
-/* Who dies inside of a start, and has not said "go", has started nothing. */
+/* Who has ends to give and dies before it has said "go" has started nothing; with nothing to give, it is not waited for. */
 START_TEST(its_starter_is_gone)
 {
-    for (int go = 0; go < 2; go++) {
+    static const struct {
+        uint32_t gets;
+        bool go, runs;
+    } starts[] = {{1, false, false}, {1, true, true}, {0, false, true}};
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
         int *mark;
         brood_buffer place = scene_shared(sizeof *mark, &mark);
         struct process_object object = {.arg = &place, .arg_size = sizeof place};
         struct hand hand;
         uint32_t member;
         OK(brood__function_ref(BROOD_TASK_OF(leave_a_mark), &object.function));
-        OK(to_report(&object, &hand, &member));
-        if (go) brood__go_send(hand.channel);
+        OK(to_report(&object, starts[i].gets, &hand, &member));
+        if (starts[i].go) brood__go_send(hand.channel);
         OK(brood__supervisor_request(&(struct request){.kind = REQUEST_WATCH, .member = member}, NULL, 0));
         shutdown(hand.channel, SHUT_WR);
-        ck_assert_int_eq(scene_reap(hand.pid, PATIENCE), go ? 42 : 127);
-        ck_assert_int_eq(*mark, go);
+        ck_assert_int_eq(scene_reap(hand.pid, PATIENCE), starts[i].runs ? 42 : 127);
+        ck_assert_int_eq(*mark, starts[i].runs);
         close(hand.channel);
         brood__member_abandon(member);
     }
@@ -671,7 +676,7 @@ START_TEST(its_function_is_forged)
         struct process_object object = {.function = near ? good + 8 : forged[i], .arg = "abcd", .arg_size = 4};
         struct hand hand;
         uint32_t member;
-        int code = to_report(&object, &hand, &member);
+        int code = to_report(&object, 0, &hand, &member);
         if (near)
             ck_assert_int_eq(code, BROOD_ETASK);
         else

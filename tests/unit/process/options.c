@@ -124,6 +124,28 @@ START_TEST(has_an_environment)
 }
 END_TEST
 
+static bool has(const char *name, const char *wanted)
+{
+    const char *value = getenv(name);
+    return value && wanted ? strcmp(value, wanted) == 0 : value == wanted;
+}
+static BROOD_TASK(change_environment, int)
+{
+    if (unsetenv("SCENE_ONE") < 0 || setenv("SCENE_TWO", "2", 1) < 0 || setenv("SCENE_THREE", "3", 1) < 0) return 1;
+    if (!has("SCENE_ONE", NULL) || !has("SCENE_TWO", "2") || !has("SCENE_THREE", "3")) return 2;
+    if (!has("SCENE_FOUR", "four") || clearenv() != 0 || !has("SCENE_FOUR", NULL)) return 3;
+    return 0;
+}
+
+/* The list may be one that cannot be written. */
+START_TEST(may_change_its_environment)
+{
+    static char *const environment[] = {"SCENE_ONE=one", "SCENE_TWO=two", "SCENE_FOUR=four", NULL};
+    brood_process_options options = {.method = (brood_start_method)_i, .environment = environment};
+    ck_assert_int_eq(run(&options, BROOD_TASK_OF(change_environment), NULL), 0);
+}
+END_TEST
+
 static BROOD_TASK(say_no_mark, int, int, deeper)
 {
     for (char **e = environ; e && *e; e++) MUST(strncmp(*e, "BROOD_", 6) != 0);
@@ -507,6 +529,7 @@ static Suite *options_suite(void)
     scene_each_method(place, stands_where_it_is_told);
     scene_each_method(place, stands_nowhere);
     scene_each_method(place, has_an_environment);
+    scene_each_method(place, may_change_its_environment);
     scene_each_method(place, passes_no_mark_of_a_child_on);
     TCase *descriptors = brood_test_case(suite, "descriptors");
     scene_each_method(descriptors, gets_descriptors_by_number);

@@ -5,7 +5,8 @@
  * A port is in `todo`, in flight, or has its state.  A connect to an address of this machine has two pitfalls, both
  * from TCP's simultaneous open: the kernel may give the socket the very port that it connects to as its own, and then
  * it is connected to itself; or two sockets of this scan have each the other's port.  The first shows in its own name;
- * against the second, an answer from an own address counts only if the port doesn't refuse a second connect.
+ * against the second, an answer from an own address counts only if the port doesn't refuse a second connect; so does
+ * one that was taken back, for a socket that was reset has no name any more.
  */
 #include "scan.h"
 
@@ -36,6 +37,8 @@ struct scan {
     struct pollfd fd[SCAN_CHUNK]; /* those in flight, and beside each its index in the chunk and its end */
     uint16_t index[SCAN_CHUNK];
     int64_t deadline[SCAN_CHUNK];
+    int spare[SCAN_CHUNK]; /* sockets that were refused: as good as new */
+    unsigned spares;
 };
 
 static int64_t now_ms(void)
@@ -130,12 +133,15 @@ static int settle(struct scan *s, unsigned index, int fd, int error)
         hang_up(fd);
         return -error;
     }
-    if (state == PORT_OPEN && !s->answered[index] && at_home(fd, &to, &itself)) {
+    if (state == PORT_OPEN && !s->answered[index] && (error != 0 || at_home(fd, &to, &itself))) {
         s->answered[index] = !itself;
         state = AGAIN;
     }
     if (state == PORT_FILTERED && s->answered[index]) state = PORT_OPEN; /* its backlog may be full by now */
-    hang_up(fd);
+    if (error == ECONNREFUSED)
+        s->spare[s->spares++] = fd;
+    else
+        hang_up(fd);
     if (state == AGAIN)
         later(s, index);
     else
@@ -143,17 +149,28 @@ static int settle(struct scan *s, unsigned index, int fd, int error)
     return 0;
 }
 
+/*
+ * 0 or an errno.  Called once more when the socket has something to say, it says how the connect has ended; and if it
+ * failed, the socket is unconnected again: that is Linux's, where a new one would cost more than the connect itself.
+ */
+static int connect_to(int fd, const scan_address *to)
+{
+    if (connect(fd, &to->any, to->any.sa_family == AF_INET6 ? sizeof to->v6 : sizeof to->v4) == 0) return 0;
+    return errno == EISCONN ? 0 : errno;
+}
+
 /* Start the next connect of todo.  0; -EAGAIN: something is short; or a negative errno. */
 static int launch(struct scan *s)
 {
     scan_address to = address_of(s->chunk, s->todo[s->head]);
-    int fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd =
+        s->spares > 0 ? s->spare[--s->spares] : socket(to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return meaning(errno) == AGAIN ? -EAGAIN : -errno;
     unsigned index = s->todo[s->head];
     s->head = (s->head + 1) % SCAN_CHUNK;
     s->waiting--;
-    if (connect(fd, &to.any, to.any.sa_family == AF_INET6 ? sizeof to.v6 : sizeof to.v4) < 0 && errno != EINPROGRESS) {
-        int error = errno;
+    int error = connect_to(fd, &to);
+    if (error != 0 && error != EINPROGRESS) {
         int result = settle(s, index, fd, error);
         return result == 0 && meaning(error) == AGAIN ? -EAGAIN : result;
     }
@@ -174,17 +191,16 @@ static int land(struct scan *s, bool is_short)
     int result = 0;
     unsigned kept = 0;
     for (unsigned i = 0; i < s->flying; i++) {
-        int error = ETIMEDOUT;
-        socklen_t size = sizeof error;
-        bool ready = s->fd[i].revents != 0;
-        if (result < 0 || (!ready && s->deadline[i] > before)) {
+        scan_address to = address_of(s->chunk, s->index[i]);
+        bool ready = s->fd[i].revents != 0, late = s->deadline[i] <= before;
+        int error = result == 0 && ready ? connect_to(s->fd[i].fd, &to) : EALREADY;
+        if (result < 0 || (error == EALREADY && !late)) {
             s->fd[kept] = s->fd[i];
             s->index[kept] = s->index[i];
             s->deadline[kept++] = s->deadline[i];
             continue;
         }
-        if (ready && getsockopt(s->fd[i].fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0) error = errno;
-        result = settle(s, s->index[i], s->fd[i].fd, error);
+        result = settle(s, s->index[i], s->fd[i].fd, error == EALREADY ? ETIMEDOUT : error);
     }
     s->flying = kept;
     return result;
@@ -212,5 +228,6 @@ int scan_run(const scan_chunk *chunk, scan_states *states)
         if (result == 0) result = land(&s, is_short);
     }
     for (unsigned i = 0; i < s.flying; i++) hang_up(s.fd[i].fd);
+    for (unsigned i = 0; i < s.spares; i++) close(s.spare[i]);
     return result;
 }

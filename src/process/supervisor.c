@@ -798,9 +798,15 @@ static void take_output(const struct hello *hello, int fds[], size_t count)
 static void rehearse(void)
 {
     static char *nobody[] = {NULL};
-    const struct preparation preparation = {
-        .public = {.argv = nobody, .name = "", .directory = "", .original_directory = "", .method = BROOD_START_SPAWN}};
-    const struct process_object object = {.function_name = ""};
+    static char text[300]; /* numbers and lengths of each size that is encoded in its own way */
+    memset(text, '.', sizeof text - 1);
+    const struct preparation preparation = {.public = {.argv = nobody,
+                                                       .name = text + sizeof text - 100,
+                                                       .parent = INT_MAX,
+                                                       .directory = text,
+                                                       .method = BROOD_START_SPAWN}};
+    const struct process_object object = {
+        .limits = {.memory = UINT64_MAX, .cpu_seconds = UINT16_MAX, .open_files = UINT8_MAX}};
     struct preparation read;
     struct process_object also;
     void *bytes = NULL, *memory = NULL;

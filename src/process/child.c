@@ -27,15 +27,19 @@ static _Noreturn void give_up(int channel, int code, int step, int error)
     brood__os_exit_now(127);
 }
 
+/* Nobody reads it: setenv replaces the list, and those who look for leaks at the end would take it for one. */
+static char **volatile environment_list;
+
 /* The strings stay where they are; the list is this process's own to change, and never freed. */
 static int take_environment(char *const *strings)
 {
     size_t count = 0;
     while (strings[count]) count++;
-    char **list = malloc((count + 1) * sizeof *list);
-    if (!list) return -ENOMEM;
-    memcpy(list, strings, (count + 1) * sizeof *list);
-    environ = list;
+    char **own = malloc((count + 1) * sizeof *own);
+    if (!own) return -ENOMEM;
+    memcpy(own, strings, (count + 1) * sizeof *own);
+    environment_list = own;
+    environ = own;
     return 0;
 }
 

@@ -6,8 +6,8 @@
  * (prepare.h); the child answers with one report, and both close.  A channel that ends without a report means that the
  * child died, or that it is a program that never called brood_init.  A starter that has ends of pipes to give says "go"
  * when they are given, and the child awaits that: a channel that ends without it says that the starter died inside.  Any
- * other child goes on at once, for it is watched by then: by the supervisor that forked it; by fork it has told the
- * supervisor of itself before it reports (start.c).
+ * other child goes on at once, for it is watched by then: by the supervisor that forked it, or, if that is another
+ * one now, its starter tells that; by fork it has told the supervisor of itself before it reports (start.c).
  */
 #ifndef BROOD_PROCESS_BOOTSTRAP_H
 #define BROOD_PROCESS_BOOTSTRAP_H

@@ -210,6 +210,15 @@ static int tell_of(uint32_t member)
     return brood__supervisor_request(&(struct request){.kind = REQUEST_WATCH, .member = member}, NULL, 0);
 }
 
+/* The start failed, but its process was a member, whose end is to be seen. */
+static void tell_of_left(uint32_t member, int error)
+{
+    char detail[DETAIL_SIZE];
+    snprintf(detail, sizeof detail, "%s", brood_error_detail());
+    tell_of(member);
+    brood__fail_with(error, "%s", detail);
+}
+
 /*
  * In the forked child: become the member, stand as told, report, work.  It tells the supervisor of itself as soon as it
  * is a member, and goes on only then: whatever runs is watched.  Its starter's word it awaits only if that has something
@@ -272,11 +281,7 @@ void brood__flush_before_fork(void)
 static void discard_child(pid_t pid, uint32_t member, int error)
 {
     brood__os_end_child(pid);
-    if (SLOT_STATE(atomic_load(&brood__member_at(member)->slot.word)) != SLOT_LIVE) return;
-    char detail[DETAIL_SIZE];
-    snprintf(detail, sizeof detail, "%s", brood_error_detail());
-    tell_of(member);
-    brood__fail_with(error, "%s", detail);
+    if (SLOT_STATE(atomic_load(&brood__member_at(member)->slot.word)) == SLOT_LIVE) tell_of_left(member, error);
 }
 
 static int start_by_fork(uint32_t member, const struct preparation *preparation, const struct process_object *object,
@@ -315,6 +320,15 @@ static int start_by_fork(uint32_t member, const struct preparation *preparation,
 static bool was_replaced(uint32_t epoch)
 {
     return !brood__supervisor_alive() || SUPERVISOR_EPOCH(atomic_load(&brood__arena()->supervisor.word)) != epoch;
+}
+
+/*
+ * Whether another than that of this epoch may have looked at all members before this one was a member, and so knows
+ * nothing of it; one that begins later will.
+ */
+static bool is_unknown(uint32_t epoch)
+{
+    return SUPERVISOR_EPOCH(atomic_load(&brood__arena()->supervisor.word)) != epoch;
 }
 
 static int start(brood_process *process, const brood_process_options *o, const brood_task *task, const void *arg)
@@ -362,6 +376,7 @@ static int start(brood_process *process, const brood_process_options *o, const b
             error = method == BROOD_START_FORK
                         ? start_by_fork(member, &preparation, &object, o, deadline)
                         : start_elsewhere(member, method, program, &preparation, &object, o, deadline);
+        if (error == 0 && is_unknown(epoch)) error = tell_of(member);
         if (error == 0) {
             process->id = HANDLE(TABLE_MEMBER, member, generation);
             brood__log(BROOD_LOG_INFO, "%s (pid %d) was started by %s to run %s", name,
@@ -370,6 +385,7 @@ static int start(brood_process *process, const brood_process_options *o, const b
         }
         /* The supervisor, or a server, may have taken the request with it: then it can be asked again. */
         bool nothing = brood__process_discard(member), lost = error == BROOD_ELOST;
+        if (!nothing && is_unknown(epoch)) tell_of_left(member, error);
         if (tries == TRIES || !(lost || (nothing && was_there && was_replaced(epoch))))
             return lost ? brood__fail_with(BROOD_ESTART, "the server was ended, and so were those after it") : error;
     }

@@ -11,10 +11,12 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 /* Milliseconds in which all of a family is gone. */
@@ -291,6 +293,57 @@ START_TEST(a_worker_is_killed)
 }
 END_TEST
 
+/* A child by spawn stands still before its main, from when somebody opens this to write until a byte comes. */
+#define GATE "SCENE_GATE"
+
+static void __attribute__((constructor)) stand_still(int argc, char **argv)
+{
+    const char *path = getenv(GATE);
+    if (!path || argc < 1 || !strcmp(argv[0], "brood-supervisor")) return;
+    int gate = open(path, O_RDONLY | O_CLOEXEC);
+    char byte;
+    if (gate < 0 || read(gate, &byte, 1) != 1) _exit(1);
+    close(gate);
+}
+
+/* Its supervisor is another one when it goes on, which has looked at all members, and forked one itself. */
+static void *replace_supervisor(void *arg)
+{
+    int gate = open(getenv(GATE), O_WRONLY | O_CLOEXEC);
+    pid_t before = scene_supervisor();
+    if (kill(before, SIGKILL) < 0 || !scene_ended(before, PATIENCE)) return "it lives";
+    if (brood_process_start(arg, BY(BROOD_START_FORKSERVER), say_and_stay, &(int){0}) < 0) return "no other child";
+    if (write(gate, "x", 1) != 1) return "it does not go on";
+    close(gate);
+    return NULL;
+}
+
+START_TEST(the_supervisor_is_killed_while_its_child_begins)
+{
+    char directory[] = "/tmp/brood-test-XXXXXX", path[64];
+    brood_process process, other;
+    pthread_t thread;
+    void *wrong;
+    int code;
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/gate", directory);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    ck_assert_int_eq(setenv(GATE, path, 1), 0); /* before there is a supervisor: it hands it on */
+    ck_assert_int_eq(pthread_create(&thread, NULL, replace_supervisor, &other), 0);
+    OK(brood_process_start(&process, BY(BROOD_START_SPAWN), say_and_stay, &(int){0}));
+    ck_assert_int_eq(pthread_join(thread, &wrong), 0);
+    ck_assert_msg(!wrong, "%s", (char *)wrong);
+    OK(brood_process_kill(process));
+    OK(brood_process_join(process, PATIENCE, &code)); /* somebody has seen it end */
+    ck_assert(code == -SIGKILL || code == BROOD_EXIT_UNKNOWN);
+    OK(brood_process_free(process));
+    OK(brood_process_kill(other));
+    ck_assert_int_eq(scene_end(other), -SIGKILL);
+    unlink(path);
+    rmdir(directory);
+}
+END_TEST
+
 static pid_t template_pid(void)
 {
     uint32_t used = atomic_load(&brood__arena()->tables[TABLE_MEMBER].used);
@@ -343,6 +396,7 @@ static Suite *deaths_suite(void)
     scene_each_method(others, the_supervisor_is_killed);
     scene_each_method(others, a_worker_is_killed);
     tcase_add_test(others, the_template_is_killed);
+    tcase_add_test(brood_test_case(suite, "starts"), the_supervisor_is_killed_while_its_child_begins);
     return suite;
 }
 

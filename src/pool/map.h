@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pool/map.h - a job's word (pool/pool.h), for those who look at jobs from outside of map.c. */
+/* pool/map.h - a job's word (pool/pool.h), for those who look at jobs and are no part of maps; for these job.h is. */
 #ifndef BROOD_POOL_MAP_H
 #define BROOD_POOL_MAP_H
 

@@ -149,11 +149,11 @@ _Static_assert(sizeof(struct task_shm) == 384 && BROOD_FAIL_TEXT <= TASK_INLINE,
  *   Who writes: the caller, 1 before the word is ACTIVE; then its threads, by swap, and only while the serial is that: one
  *   more at the begin, in a visit of the LIVE pool, and then a look at the word; one less at the end, and then a look at
  *   the word, in a visit too, if the pool is still LIVE: else the count is the last that is touched.
- *   Order: all seq_cst.  Raise, then look at the word, pairs with RETIRED, then look at callers (retire): either the call
- *   sees that the map is over, or the job is kept.  Lower, then look at the word, pairs with the same: the last of the
- *   two frees the job.  Who takes the pool apart has made its slot FREEING, or it is GARBAGE; looks for visits, then at
- *   each word, and then at its callers (brood__pool_unseen): a call that is no visit any more is FILLING, or counted, or
- *   has ended.
+ *   Order: all seq_cst.  Raise, then look at the word, pairs with RETIRED, then look at callers (brood__job_retire):
+ *   either the call sees that the map is over, or the job is kept.  Lower, then look at the word, pairs with the same: the
+ *   last of the two frees the job.  Who takes the pool apart has made its slot FREEING, or it is GARBAGE; looks for
+ *   visits, then at each word, and then at its callers (brood__pool_unseen): a call that is no visit any more is FILLING,
+ *   or counted, or has ended.
  *   If the caller dies
  *   - FILLING, 1 or not yet: the supervisor makes the count 0 and the word RETIRED; the memory is the job's or the dead's.
  *   - counted, in any call: the count stays too high.  The supervisor makes it 0, and only then the word RETIRED, with no

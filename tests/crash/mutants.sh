@@ -251,9 +251,9 @@ mutant submit-unannounced pool/task.c 's/brood__os_announce\(&p->idle\)/NULL/' p
 mutant answer-unannounced pool/task_run.c '/^uint32_t brood__task_run/,/^}/ s/brood__os_announce\(&t->bell\)/NULL/' pool/worker
 mutant task-death-unsaid pool/fate.c 's/lose\(pool, pool_id, t, seen, death\);/;/' pool/worker
 mutant task-of-the-dead pool/fate.c 's/if \(t->submitter != dead\) continue;/continue;/' pool/submit
-mutant map-record-in-place pool/map.c 's/&c->record\[!CHUNK_RECORD\(word\)\]/\&c->record[CHUNK_RECORD(word)]/' pool/map-worker
-mutant map-end-unannounced pool/map.c '/^static int64_t run_some/,/^}/ s/brood__os_announce\(&job->bell\)/NULL/' pool/map-worker
-mutant map-item-twice pool/map.c 's/if \(running > r->next && running <= c->end\) r->next = running;//' pool/map-worker
+mutant map-record-in-place pool/map_run.c 's/chunk_other\(c, (\*?word)\)/\&c->record[CHUNK_RECORD(\1)]/' pool/map-worker
+mutant map-end-unannounced pool/map_run.c '/^static int64_t run_some/,/^}/ s/brood__os_announce\(&job->bell\)/NULL/' pool/map-worker
+mutant map-item-twice pool/map_fate.c 's/if \(running > r->next && running <= c->end\) r->next = running;//' pool/map-worker
 mutant task-claim-unnamed pool/task_run.c '/^static bool claim\(/,/^}/ s/attempt & 0xff, brood__self->member/attempt \& 0xff, 0/' \
     pool/worker
 mutant task-waiter-no-relay pool/future.c 's/^ *if \(result != 0 && atomic_load\(&t->bell\)\).*$//' pool/answer-chain pool/waiter
@@ -264,32 +264,32 @@ mutant task-place-emptied-first pool/pool.c \
 mutant task-lost-before-why pool/fate.c \
     '/^static void lose/,/^}/ { s/^    t->code = death->code;//; s/(if \(task_swap\(t, &seen, TASK_WORD.*TASK_DONE.*\))\)$/\1 \&\& (t->code = death->code))/ }' \
     pool/repair-lost
-mutant map-lost-in-place pool/map.c \
-    '/^static void lose/,/^}/ s/struct chunk_record \*r = other_record\(c, seen\);/struct chunk_record *r = \&c->record[CHUNK_RECORD(seen)]; c->record[!CHUNK_RECORD(seen)] = *r;/' \
+mutant map-lost-in-place pool/map_fate.c \
+    '/^static void lose/,/^}/ s/struct chunk_record \*r = chunk_other\(c, seen\);/struct chunk_record *r = \&c->record[CHUNK_RECORD(seen)]; c->record[!CHUNK_RECORD(seen)] = *r;/' \
     pool/repair-lost
 mutant pool-joiner-no-relay pool/pool.c 's/^ *if \(error == 0 && atomic_load\(&p->gone.word\)\).*$//' pool/join-chain
-mutant map-claim-unnamed pool/map.c \
+mutant map-claim-unnamed pool/map_run.c \
     's/CHUNK_WORD\(CHUNK_RUNNING, CHUNK_RECORD\(seen\), brood__self->member\)/CHUNK_WORD(CHUNK_RUNNING, CHUNK_RECORD(seen), 0)/' \
     pool/map-worker
-mutant map-cancelled-once pool/map.c 's/bool again = .*;/bool again = false;/' pool/cancel
-mutant map-lent-unmarked pool/map.c 's/atomic_store\(&b->lent, 1u\);/;/' map/lent-worker map/lent-freed
-mutant map-lent-unnamed pool/map.c 's/atomic_store\(&job->lent\[which\], id\);/;/' map/lent-worker map/lent-freed
-mutant map-lent-until-retired pool/map.c 's/if \(JOB_STATE\(word\) == JOB_RETIRED\) return is_occupied.*;/if (JOB_STATE(word) == JOB_RETIRED) return false;/' \
+mutant map-cancelled-once pool/map_run.c 's/bool again = .*;/bool again = false;/' pool/cancel
+mutant map-lent-unmarked pool/map_fill.c 's/atomic_store\(&b->lent, 1u\);/;/' map/lent-worker map/lent-freed
+mutant map-lent-unnamed pool/map_fill.c 's/atomic_store\(&job->lent\[which\], id\);/;/' map/lent-worker map/lent-freed
+mutant map-lent-until-retired pool/job.c 's/if \(JOB_STATE\(word\) == JOB_RETIRED\) return is_occupied.*;/if (JOB_STATE(word) == JOB_RETIRED) return false;/' \
     map/lent-worker
-mutant map-calls-unseen pool/map.c '/^bool brood__map_visited/,/^}/ s/calls_inside\(pool, i, .*\) != 0/0/' map/freed
-mutant map-calls-uncounted pool/map.c '/^static bool raise_callers/,/^}/ s/&job->callers, &seen, seen \+ 1/\&job->callers, \&seen, seen/' \
+mutant map-calls-unseen pool/job.c '/^bool brood__map_visited/,/^}/ s/calls_inside\(pool, i, .*\) != 0/0/' map/freed
+mutant map-calls-uncounted pool/job.c '/^static bool raise_callers/,/^}/ s/&job->callers, &seen, seen \+ 1/\&job->callers, \&seen, seen/' \
     map/freed
-mutant map-calls-left pool/map.c '/^static void lower/,/^}/ s/&job->callers, &seen, seen - 1/\&job->callers, \&seen, seen/' map/late
-mutant map-calls-of-the-dead pool/map.c \
+mutant map-calls-left pool/job.c '/^static void lower/,/^}/ s/&job->callers, &seen, seen - 1/\&job->callers, \&seen, seen/' map/late
+mutant map-calls-of-the-dead pool/map_fate.c \
     '/^void brood__map_repair/,/^}/ s/CALLERS\(JOB_SERIAL\(seen\), 0\)\)\)/callers))/' pool/map-caller map/late
-mutant map-kept-by-the-last pool/map.c '/^static void lower/,/^}/ s/JOB_STATE\(word\) == JOB_RETIRED/0/' map/late
-mutant map-slot-unsaid pool/map.c 's/else if \(job->windowed && .*$/else if (false)/' map/window-worker
-mutant map-lost-elsewhere pool/map.c '/^static void lose/,/^}/ s/brood__job_out\(job, c, item\)/((char *)brood__at(job->out) + item * job->result_size)/' \
+mutant map-kept-by-the-last pool/job.c '/^static void lower/,/^}/ s/JOB_STATE\(word\) == JOB_RETIRED/0/' map/late
+mutant map-slot-unsaid pool/map_run.c 's/else if \(job->windowed && .*$/else if (false)/' map/window-worker
+mutant map-lost-elsewhere pool/map_fate.c '/^static void lose/,/^}/ s/brood__job_out\(job, c, item\)/((char *)brood__at(job->out) + item * job->result_size)/' \
     map/window-worker
-mutant map-window-ends-unsaid pool/map.c 's/if \(error < 0\) rouse\(pool, window\);//' map/window-closed
-mutant map-window-closed-unsaid pool/map.c 's/^ *rouse\(\*p, window\);//' map/window-never-opened
+mutant map-window-ends-unsaid pool/map_end.c 's/if \(error < 0\) brood__map_rouse\(pool, window\);//' map/window-closed
+mutant map-window-closed-unsaid pool/map.c 's/^ *brood__map_rouse\(\*p, window\);//' map/window-never-opened
 mutant map-slot-too-soon pool/window.c 's/if \(\*in_it && !is_whole\(job, \*in_it - 1\)\) continue;//' map/window-worker
-mutant map-visitors-unseen pool/map.c 's/^ *if \(is_occupied\(pool, index, serial\)\) return;//' map/late map/lent-worker
+mutant map-visitors-unseen pool/job.c 's/^ *if \(is_occupied\(pool, index, serial\)\) return;//' map/late map/lent-worker
 
 # --- processes
 mutant process-joiner-no-relay process/join.c 's/^ *if \(result == 0 && atomic_load\(&m->bell.word\)\).*$//' process/join-chain

@@ -464,6 +464,8 @@ struct os_ready {
 };
 int brood__os_poller_watch(int poller, int fd, uint64_t tag, unsigned events);
 int brood__os_poller_ready(int poller, struct os_ready *ready, int capacity, int64_t deadline);
+/* No more is written at this end: the other reads the end of it behind what there is. */
+void brood__os_stream_end(int fd);
 /* End a stream both ways for all who have it: who waits on it wakes. */
 void brood__os_stream_shutdown(int fd);
 

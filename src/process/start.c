@@ -103,11 +103,15 @@ static int await_report(int channel, brood_start_method method, int64_t deadline
     }
 }
 
-/* A start that came to nothing: nobody goes on at the other end. */
+/*
+ * A start that came to nothing: nobody goes on at the other end.  One that waits for our words leaves by itself, for the
+ * supervisor may not know of it yet: a server forks first and tells then.
+ */
 static void discard(int channel, uint32_t member)
 {
     char byte;
     if (brood__os_read_all(channel, &byte, 1, 0) == -EPIPE) return;
+    brood__os_stream_end(channel);
     uint32_t generation = SLOT_GENERATION(atomic_load(&brood__member_at(member)->slot.word));
     struct request request = {.kind = REQUEST_DISCARD, .member = member, .object = generation};
     if (!brood__supervisor_alive() || brood__supervisor_request(&request, NULL, 0) < 0) return;

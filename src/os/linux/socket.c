@@ -123,6 +123,11 @@ int brood__os_poller_ready(int poller, struct os_ready *ready, int capacity, int
     }
 }
 
+void brood__os_stream_end(int fd)
+{
+    shutdown(fd, SHUT_WR);
+}
+
 void brood__os_stream_shutdown(int fd)
 {
     shutdown(fd, SHUT_RDWR);

@@ -79,7 +79,7 @@ BROOD_BEGIN
  * BROOD_ESTALE, BROOD_EPERM: the caller does not hold one of options.ends; on failure it holds all that it did.
  * Thread-safe; not async-signal-safe; may start the supervisor.
  * If the caller dies inside, the child is ended, unless its task has begun: then it goes on, as one does whose starter
- * dies later.  Nor is a start that fails a promise that the task has not: at the end of its time it may have, and is ended.
+ * dies later.  At the end of the time that a start has, too, the task may have begun; it is ended.
  */
 #define brood_process_start(process, options, ...) \
     BROOD__CAT(BROOD__START_, BROOD__AMOUNT(__VA_ARGS__))(process, options, __VA_ARGS__)

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 enum {
-    GONE_MS = 20000, /* until the processes of a family that has ended are seen to be gone, on a machine that stands
+    GONE_MS = 10000, /* until the processes of a family that has ended are seen to be gone, on a machine that stands
                         still for seconds now and then */
     START_MS = 3000,
     STRICT_START_MS = 30000,

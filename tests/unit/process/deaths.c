@@ -307,12 +307,18 @@ static void __attribute__((constructor)) stand_still(int argc, char **argv)
 }
 
 /* Its supervisor is another one when it goes on, which has looked at all members, and forked one itself. */
+struct replacement {
+    const char *gate;
+    brood_process other;
+};
 static void *replace_supervisor(void *arg)
 {
-    int gate = open(getenv(GATE), O_WRONLY | O_CLOEXEC);
+    struct replacement *r = arg;
+    int gate = open(r->gate, O_WRONLY | O_CLOEXEC);
     pid_t before = scene_supervisor();
     if (kill(before, SIGKILL) < 0 || !scene_ended(before, PATIENCE)) return "it lives";
-    if (brood_process_start(arg, BY(BROOD_START_FORKSERVER), say_and_stay, &(int){0}) < 0) return "no other child";
+    if (brood_process_start(&r->other, BY(BROOD_START_FORKSERVER), say_and_stay, &(int){0}) < 0)
+        return "no other child";
     if (write(gate, "x", 1) != 1) return "it does not go on";
     close(gate);
     return NULL;
@@ -321,7 +327,8 @@ static void *replace_supervisor(void *arg)
 START_TEST(the_supervisor_is_killed_while_its_child_begins)
 {
     char directory[] = "/tmp/brood-test-XXXXXX", path[64];
-    brood_process process, other;
+    brood_process process;
+    struct replacement replacement = {.gate = path};
     pthread_t thread;
     void *wrong;
     int code;
@@ -329,7 +336,7 @@ START_TEST(the_supervisor_is_killed_while_its_child_begins)
     snprintf(path, sizeof path, "%s/gate", directory);
     ck_assert_int_eq(mkfifo(path, 0600), 0);
     ck_assert_int_eq(setenv(GATE, path, 1), 0); /* before there is a supervisor: it hands it on */
-    ck_assert_int_eq(pthread_create(&thread, NULL, replace_supervisor, &other), 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, replace_supervisor, &replacement), 0);
     OK(brood_process_start(&process, BY(BROOD_START_SPAWN), say_and_stay, &(int){0}));
     ck_assert_int_eq(pthread_join(thread, &wrong), 0);
     ck_assert_msg(!wrong, "%s", (char *)wrong);
@@ -337,8 +344,8 @@ START_TEST(the_supervisor_is_killed_while_its_child_begins)
     OK(brood_process_join(process, PATIENCE, &code)); /* somebody has seen it end */
     ck_assert(code == -SIGKILL || code == BROOD_EXIT_UNKNOWN);
     OK(brood_process_free(process));
-    OK(brood_process_kill(other));
-    ck_assert_int_eq(scene_end(other), -SIGKILL);
+    OK(brood_process_kill(replacement.other));
+    ck_assert_int_eq(scene_end(replacement.other), -SIGKILL);
     unlink(path);
     rmdir(directory);
 }

@@ -320,19 +320,19 @@ static int start_by_fork(uint32_t member, const struct preparation *preparation,
 
 #define TRIES 4
 
-/* Whether the supervisor of that epoch is dead. */
-static bool was_replaced(uint32_t epoch)
-{
-    return !brood__supervisor_alive() || SUPERVISOR_EPOCH(atomic_load(&brood__arena()->supervisor.word)) != epoch;
-}
-
 /*
- * Whether another than that of this epoch may have looked at all members before this one was a member, and so knows
- * nothing of it; one that begins later will.
+ * Whether another supervisor than that of this epoch may have looked at all members before this one was a member, and so
+ * knows nothing of it; one that begins later will.
  */
 static bool is_unknown(uint32_t epoch)
 {
     return SUPERVISOR_EPOCH(atomic_load(&brood__arena()->supervisor.word)) != epoch;
+}
+
+/* Whether the supervisor of that epoch is dead. */
+static bool was_replaced(uint32_t epoch)
+{
+    return !brood__supervisor_alive() || is_unknown(epoch);
 }
 
 static int start(brood_process *process, const brood_process_options *o, const brood_task *task, const void *arg)

@@ -88,7 +88,7 @@ static void lose(struct pool_shm *pool, uint64_t pool_id, struct task_shm *t, ui
     t->status = death->status;
     t->pid = death->pid;
     t->usage = death->usage;
-    t->seat = (uint16_t)death->seat;
+    t->seat = death->seat;
     t->worker = death->worker;
     uint32_t running = atomic_load_explicit(&t->running, memory_order_relaxed);
     t->ran = running && running <= t->items ? running - 1 : 0;

@@ -134,7 +134,7 @@ static void describe(const struct task_shm *t, brood_future future, int code, en
     outcome->attempt = TASK_ATTEMPT(atomic_load(&((struct task_shm *)(uintptr_t)t)->word));
     outcome->id = future.serial;
     if (t->fail)
-        memcpy(outcome->text, t->result, BROOD_FAIL_TEXT);
+        memcpy(outcome->text, task_result(t), BROOD_FAIL_TEXT);
     else if (t->pid && (code == BROOD_ELOST || code == BROOD_EOOM || code == BROOD_EDEADLINE))
         brood__pool_tell_death(outcome->text, reason, t->signal, t->status);
 }
@@ -164,7 +164,7 @@ static void explain(struct pool_shm *pool, const struct task_shm *t, int code, e
     } else if (reason == BROOD_REASON_DEADLINE) {
         brood__fail_with(code, "the worker (pid %d) was killed at the deadline of %u ms", t->pid, t->deadline);
     } else if (t->fail) {
-        brood__fail_with(code, "%s (%d)", t->result, t->fail);
+        brood__fail_with(code, "%s (%d)", task_result(t), t->fail);
     } else if (t->signal) {
         brood__fail_with(
             code, "the worker (pid %d) was ended by signal %d (%s)%s", t->pid, t->signal, strsignal(t->signal),
@@ -217,7 +217,7 @@ static int get(brood_future future, brood_bytes *result, int timeout, brood_outc
         return code;
     }
     result->size = t->result_size;
-    result->data = t->result;
+    result->data = task_result(t);
     if (t->result_buffer) result->data = brood__at(brood__slot_at(TABLE_BUFFER, HANDLE_INDEX(t->result_buffer))->body);
     return 0;
 }

@@ -86,11 +86,15 @@ enum task_state {
 
 #define TASK_INLINE 96u
 struct task_shm {
-    _Atomic uint64_t word;
+    /* What a short task's submitter and worker pass to each other, in three cache lines. */
+    _Alignas(64) _Atomic uint64_t word;
     os_word bell;
-    uint32_t submitter; /* index of the member that holds the future */
-    uint64_t seed;      /* of the first item, see seed.h */
-    uint64_t bell_space;
+    uint16_t submitter; /* index of the member that holds the future */
+    uint8_t priority;   /* below PRIORITIES; 0: none */
+    uint8_t reserved;
+    uint64_t seed; /* of the first item, see seed.h */
+    uint32_t items;
+    _Atomic uint32_t asked; /* by the submitter, see brood__bell_arm_for */
     struct os_robust_node *robust_previous;
     struct os_robust_node robust; /* 32 bytes behind bell */
     function_ref function;
@@ -98,30 +102,27 @@ struct task_shm {
     uint64_t arg_buffer; /* handle, 0: the argument is inline */
     uint64_t result_size;
     uint64_t result_buffer; /* likewise */
+    _Atomic uint64_t due;   /* RUNNING: when it is over; WAITING: when it is QUEUED again; 0: never */
     int32_t code;           /* outcome, when DONE */
     int32_t fail;
     int32_t signal;
     int32_t status;
     int32_t pid;
-    uint32_t deadline;    /* ms of a run, 0: none */
-    _Atomic uint64_t due; /* RUNNING: when it is over; WAITING: when it is QUEUED again; 0: never */
-    uint32_t soft;        /* ms of a run, 0: none */
-    uint8_t retries;      /* how often it may run again */
-    uint8_t reason;       /* enum brood_reason, when DONE */
+    uint32_t deadline; /* ms of a run, 0: none */
+    uint32_t soft;     /* ms of a run, 0: none */
+    uint8_t retries;   /* how often it may run again */
+    uint8_t reason;    /* enum brood_reason, when DONE */
     _Atomic uint8_t cancelled;
-    _Atomic uint8_t crashed; /* 1: crash may hold a handle */
-    char arg[TASK_INLINE];
-    char result[TASK_INLINE]; /* or the text of brood_fail */
+    _Atomic uint8_t crashed;       /* 1: crash may hold a handle */
+    char inlined[2 * TASK_INLINE]; /* the argument, and behind it the result or the text of brood_fail: task_result */
+    /* What few tasks need. */
     uint64_t crash;           /* handle of the buffer with the crash record, 0: none; by the worker's signal handler */
     struct os_usage usage;    /* of the worker that died */
+    uint64_t worker;          /* handle of that */
+    uint32_t seat;            /* its own */
     uint32_t backoff;         /* ms before the first further run */
-    uint16_t seat;            /* of the worker that died */
-    uint8_t priority;         /* below PRIORITIES; 0: none */
-    uint8_t reserved;
-    _Atomic uint32_t asked;   /* by the submitter, see brood__bell_arm_for */
     _Atomic uint32_t running; /* see items */
-    uint64_t worker;          /* handle of the one that died */
-    uint32_t items, ran;
+    uint32_t ran;
 };
 _Static_assert(offsetof(struct task_shm, robust) == offsetof(struct task_shm, bell) + OS_ROBUST_NODE, "node");
 _Static_assert(sizeof(struct task_shm) == 384 && BROOD_FAIL_TEXT <= TASK_INLINE, "six cache lines");
@@ -261,9 +262,7 @@ struct pool_shm {
     uint64_t preparation;     /* handle of the buffer with the workers' preparation */
     uint64_t preparation_size;
     uint64_t tails; /* handle of the buffer with the ends of workers' standard errors, 0: not asked for; tail.h */
-    _Atomic uint32_t slots;     /* task slots that there are */
-    _Atomic uint32_t submit_at; /* hints: where to look for a free slot, for a queued one */
-    _Atomic uint32_t claim_at;
+    _Atomic uint32_t slots; /* task slots that there are */
     _Atomic uint32_t jobs;  /* jobs [jobs, JOBS) were never claimed; raised before a claim, so scans miss nothing */
     function_ref exit_hook; /* 0: none */
     uint64_t max_memory;    /* bytes of a worker, 0: no limit */
@@ -278,14 +277,18 @@ struct pool_shm {
     _Atomic uint64_t series;         /* the next number of a submit, map or stream, see series.h */
     _Atomic uint32_t urgent;         /* bit p: tasks of priority p > 0 may be queued */
     os_word answers;                 /* who waits for any answer of the pool; 0 or OS_WAITERS */
-    _Atomic uint32_t claim_urgent_at[PRIORITIES - 1]; /* as claim_at */
-    uint64_t segment[SEGMENTS];                       /* handles of buffers */
-    struct latch_shm idle;                            /* a monitor: workers without work sleep here */
-    struct latch_shm gone;  /* only its word: who waits for the workers to leave; 0 or OS_WAITERS */
-    struct latch_shm latch; /* guards the growth of segments */
+    uint64_t segment[SEGMENTS];      /* handles of buffers */
+    struct latch_shm idle;           /* a monitor: workers without work sleep here */
+    struct latch_shm gone;           /* only its word: who waits for the workers to leave; 0 or OS_WAITERS */
+    struct latch_shm latch;          /* guards the growth of segments */
     char broken_detail[160];
     uint32_t spares; /* seats behind `workers` that are kept filled (nest.h) */
     os_word parked;  /* workers in those with nobody to stand in for; 0 or OS_WAITERS */
+    /* Hints: where a submitter looks for a free slot, and a worker for a queued one, of no priority and of each.  Each
+       side writes its own for most tasks, so they lie in cache lines without anything that the other side reads. */
+    _Alignas(64) _Atomic uint32_t submit_at;
+    _Alignas(64) _Atomic uint32_t claim_at;
+    _Atomic uint32_t claim_urgent_at[PRIORITIES - 1];
 };
 _Static_assert(sizeof(struct pool_shm) <= 1024, "its table");
 

@@ -110,14 +110,16 @@ static int fill(struct task_shm *t, struct pool_shm *pool, uint64_t pool_id, con
         bytes = ((const brood_bytes *)s->arg)->data;
         given = ((const brood_bytes *)s->arg)->size;
     }
-    if (s->items) given *= s->items;
-    t->arg_size = given + s->items * task->result_size;
     t->items = s->items;
-    t->ran = 0;
-    atomic_store_explicit(&t->running, 0u, memory_order_relaxed);
+    if (s->items) {
+        given *= s->items;
+        t->ran = 0;
+        atomic_store_explicit(&t->running, 0u, memory_order_relaxed);
+    }
+    t->arg_size = given + s->items * task->result_size;
     t->seed = s->seed ? s->seed : next_seed(pool, pool_id);
     t->priority = (uint8_t)o->priority;
-    t->submitter = brood__self->member;
+    t->submitter = (uint16_t)brood__self->member;
     t->result_size = 0;
     t->code = t->fail = t->signal = t->status = t->pid = 0;
     t->deadline = (uint32_t)o->deadline;
@@ -129,7 +131,7 @@ static int fill(struct task_shm *t, struct pool_shm *pool, uint64_t pool_id, con
     atomic_store_explicit(&t->crashed, 0, memory_order_relaxed);
     if (o->retries) t->backoff = o->backoff ? (uint32_t)o->backoff : DEFAULT_BACKOFF;
     if (t->arg_size <= TASK_INLINE) {
-        if (given) memcpy(t->arg, bytes, given);
+        if (given) memcpy(t->inlined, bytes, given);
         return 0;
     }
     brood_buffer buffer;

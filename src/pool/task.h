@@ -36,7 +36,13 @@ static inline void task_hint(struct pool_shm *pool, uint32_t slot, uint32_t prio
 /* Where its argument lies. */
 static inline char *task_argument(struct task_shm *t)
 {
-    return t->arg_buffer ? brood__at(brood__slot_at(TABLE_BUFFER, HANDLE_INDEX(t->arg_buffer))->body) : t->arg;
+    return t->arg_buffer ? brood__at(brood__slot_at(TABLE_BUFFER, HANDLE_INDEX(t->arg_buffer))->body) : t->inlined;
+}
+
+/* Where its result or text lies if that is inline: near a short argument, so that they share a cache line. */
+static inline char *task_result(const struct task_shm *t)
+{
+    return (char *)(uintptr_t)t->inlined + (t->arg_size <= TASK_INLINE ? (t->arg_size + 15) / 16 * 16 : 0);
 }
 
 /* Free a slot whose holder we are (FILLING, DONE→, ORPHAN, GARBAGE by swap to FILLING): buffers, then the next serial. */

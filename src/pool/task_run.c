@@ -69,7 +69,8 @@ static int64_t claim_of(struct pool_shm *pool, uint32_t priority, _Atomic uint32
     if (start >= slots) start = 0;
     int64_t slot = claim_between(pool, priority, start, slots);
     if (slot < 0) slot = claim_between(pool, priority, 0, start);
-    if (slot >= 0) atomic_store_explicit(at, (uint32_t)slot, memory_order_relaxed);
+    /* Only its word matters; who writes the line takes it from the other workers. */
+    if (slot >= 0 && ((uint32_t)slot & ~63u) != start) atomic_store_explicit(at, (uint32_t)slot, memory_order_relaxed);
     return slot;
 }
 
@@ -107,7 +108,7 @@ static int keep_result(struct task_shm *t, uint64_t pool_id, const brood_task *t
         t->result_size = ((const brood_bytes *)result)->size;
     }
     if (t->result_size <= TASK_INLINE) {
-        if (t->result_size) memcpy(t->result, bytes, t->result_size);
+        if (t->result_size) memcpy(task_result(t), bytes, t->result_size);
         return 0;
     }
     brood_buffer buffer;
@@ -133,7 +134,7 @@ static void failed(struct task_shm *t, const struct call *call)
     t->code = BROOD_EFAILED;
     t->reason = BROOD_REASON_ERROR;
     t->fail = call->fail;
-    memcpy(t->result, call->text, sizeof call->text);
+    memcpy(task_result(t), call->text, sizeof call->text);
     if (atomic_load(&t->cancelled) || brood__post_over()) {
         t->code = BROOD_ECANCELED;
         t->reason = BROOD_REASON_CANCELLED;

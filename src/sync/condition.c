@@ -286,6 +286,7 @@ static int wait_there(struct condition_shm *c, uint64_t id, int timeout)
     int error = enter(c, id, &announced);
     if (error < 0) return error;
     uint64_t lock = c->lock;
+    bool own = c->own;
     uint32_t depth = 0;
     error = brood__lock_mine(lock);
     struct waiter_shm *w = error == 0 ? claim(c) : NULL; /* (1) it waits */
@@ -301,10 +302,12 @@ static int wait_there(struct condition_shm *c, uint64_t id, int timeout)
     int again = brood__lock_take_again(lock, depth); /* (4) */
     bool ended = late == 0 && LOW(atomic_load_explicit(&w->word, memory_order_acquire)) == WAITER_ENDED;
     if (late == 0) quit(c, id, w); /* (5) what it was notified of is its own affair now */
-    if (late < 0 && !brood__slot_is(&c->slot, id)) brood__slot_collect_one(TABLE_CONDITION, id);
-    if (again < 0) return again;
-    if (!ended && brood__slot_is(&c->slot, id)) return late < 0 ? brood__not_now(timeout) : 0;
-    return ended || late < 0 ? brood__slot_gone(TABLE_CONDITION, id) : 0;
+    bool gone = ended || (late < 0 && !brood__slot_is(&c->slot, id));
+    if (late < 0 && gone) brood__slot_collect_one(TABLE_CONDITION, id);
+    /* Its own lock goes with it: one who was told before, and has ended since, held what nobody can release any more. */
+    if (again < 0 && !(gone && own)) return again;
+    if (gone) return brood__slot_gone(TABLE_CONDITION, id);
+    return late < 0 ? brood__not_now(timeout) : 0;
 }
 
 int brood_condition_wait(brood_condition condition, int timeout)

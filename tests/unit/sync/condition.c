@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* condition.c - conditions: who is notified, when they return, and who is told what when somebody dies. */
 #include "members.h"
+#include "sync/lock.h"
 
 #include <brood/condition.h>
 
@@ -343,6 +344,31 @@ START_TEST(freed_wakes_sleepers)
 }
 END_TEST
 
+/* The linker sends the library's call here (--wrap): between what a free tells the waiters and the end of its lock. */
+static brood_process *to_end_before;
+int __real_brood__lock_free(enum table table, uint64_t id);
+int __wrap_brood__lock_free(enum table table, uint64_t id);
+int __wrap_brood__lock_free(enum table table, uint64_t id)
+{
+    brood_process *children = to_end_before;
+    to_end_before = NULL;
+    for (int i = 0; children && i < 2; i++) members_end(children[i], ANSWER(BROOD_ESTALE));
+    return __real_brood__lock_free(table, id);
+}
+
+/* The first takes the lock again, which nobody can release any more, and ends; the next one is not told of that. */
+START_TEST(freed_is_stale_whoever_had_its_lock)
+{
+    brood_condition c = fresh(0);
+    brood_process children[2];
+    start_waiters(children, 2, members_methods[_i], c, 1);
+    to_end_before = children;
+    brood_test_ok(brood_condition_free(c));
+    ck_assert_ptr_null(to_end_before);
+    ck_stale(c);
+}
+END_TEST
+
 /* ------------------------------------------------------------------------------------------------ deaths */
 
 START_TEST(dead_waiters_are_no_matter)
@@ -552,6 +578,7 @@ static Suite *condition_suite(void)
     tcase_add_loop_test(others, depth_is_restored, 0, MEMBERS_METHODS);
     tcase_add_loop_test(others, tickets_are_handed_out, 0, 3 * MEMBERS_METHODS);
     tcase_add_loop_test(others, freed_wakes_sleepers, 0, 3);
+    tcase_add_loop_test(others, freed_is_stale_whoever_had_its_lock, 0, MEMBERS_METHODS);
     TCase *deaths = brood_test_case(suite, "deaths");
     tcase_add_loop_test(deaths, dead_waiters_are_no_matter, 0, 3 * MEMBERS_METHODS);
     tcase_add_loop_test(deaths, notifications_of_the_dead_are_passed_on, 0, 3 * MEMBERS_METHODS);

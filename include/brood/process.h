@@ -29,7 +29,7 @@ enum {
     BROOD_EXIT_UNKNOWN = 1001, /* it has ended, and another part of the program took its status from the system */
 };
 
-/* A descriptor of the caller's and the number it shall have in the child. */
+/* A descriptor of the caller's and the number from 0 to 99 it shall have in the child. */
 typedef struct brood_descriptor {
     int from, to;
 } brood_descriptor;
@@ -45,8 +45,8 @@ typedef struct brood_process_options {
     const char *directory;               /* working directory; default the caller's */
     char *const *environment;            /* "NAME=value" strings, NULL at the end; default the caller's */
     const brood_descriptor *descriptors; /* passed besides standard input, output and error, which are always;
-                                            ignored by fork, which has them all */
-    size_t descriptor_count;             /* at most 64 */
+                                            fork has them all as they are, and only checks these */
+    size_t descriptor_count;             /* at most 64, of different numbers */
     const int *cpus;                     /* processors it may run on */
     size_t cpu_count;
     size_t memory_limit;               /* bytes of data (RLIMIT_DATA) */

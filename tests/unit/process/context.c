@@ -290,14 +290,13 @@ END_TEST
 /* What it begins with can't be told to one that the server has forked by then: that one is not waited for in vain. */
 START_TEST(refuses_at_once)
 {
-    static const brood_descriptor twice[] = {{.from = 0, .to = 50}, {.from = 1, .to = 50}};
-    const brood_process_options options = {.context = &warm, .descriptors = twice, .descriptor_count = 2};
+    const brood_process_options options = {.context = &warm, .cpus = &(int){-1}, .cpu_count = 1};
     have_queue();
     ck_assert_int_eq(ask_in(&warm).loaded, 1);
     for (int i = 0; i < 60; i++) { /* if each took a second, that were too long for a test */
         brood_process process;
         ck_assert_int_eq(brood_process_start(&process, &options, speak_now, &(int){1}), BROOD_EINVAL);
-        ck_assert_ptr_nonnull(strstr(brood_error_detail(), "descriptors"));
+        ck_assert_ptr_nonnull(strstr(brood_error_detail(), "cpus"));
     }
     ck_assert_int_eq(brood_process_active_children(NULL, 0), 0);
     ck_assert_int_eq(ask_in(&warm).loaded, 1);

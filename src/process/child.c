@@ -45,6 +45,7 @@ static int take_environment(char *const *strings)
 
 int brood__child_stand(const struct preparation *preparation, const struct process_object *object, int *step)
 {
+    *step = OS_STEP_ENVIRONMENT;
     int error = object->environment ? take_environment(object->environment) : 0;
     if (error < 0) return error;
     *step = OS_STEP_DIRECTORY;

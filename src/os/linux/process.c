@@ -587,6 +587,7 @@ const char *brood__os_step_name(int step)
     case OS_STEP_NONE: return "nothing";
     case OS_STEP_FORK: return "fork";
     case OS_STEP_DESCRIPTORS: return "descriptors";
+    case OS_STEP_ENVIRONMENT: return "environment";
     case OS_STEP_DIRECTORY: return "working directory";
     case OS_STEP_AFFINITY: return "affinity";
     case OS_STEP_LIMITS: return "limits";

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * memory.c - each allocation of a process that is being started fails in turn, the linker sending the library's here
+ * (--wrap): the start says so, and leaves nothing.
+ *
+ * Which one is to fail stands in a file, for a program that is run again knows no more than its environment.
+ */
+#include "scene.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PLAN "SCENE_ALLOCATIONS" /* the file's path, in the environment of all but the caller */
+
+static pid_t caller;  /* whose allocations do not fail */
+static int plan = -1; /* the file, in the caller */
+
+/* Of a process's allocations, how many come before the one that fails; negative: none does. */
+static long planned(void)
+{
+    long n = -1;
+    const char *path = getenv(PLAN);
+    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd < 0) return -1;
+    if (pread(fd, &n, sizeof n, 0) != sizeof n) n = -1;
+    close(fd);
+    return n;
+}
+
+static void plan_failure(long n)
+{
+    ck_assert_int_eq(pwrite(plan, &n, sizeof n, 0), sizeof n);
+}
+
+static bool fails(void)
+{
+    static pid_t counted;
+    static long left;
+    pid_t me = getpid();
+    if (me == caller) return false;
+    if (me != counted) counted = me, left = planned();
+    return left >= 0 && left-- == 0;
+}
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+    return fails() ? NULL : __real_malloc(size);
+}
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return fails() ? NULL : __real_calloc(n, size);
+}
+void *__wrap_realloc(void *old, size_t size)
+{
+    return fails() ? NULL : __real_realloc(old, size);
+}
+
+static BROOD_TASK(knows, int, int, code)
+{
+    const char *word = getenv("SCENE_WORD");
+    return word && strcmp(word, "said") == 0 ? code : 1;
+}
+
+START_TEST(each_fails_in_turn)
+{
+    enum { MOST = 30 }; /* no start makes as many */
+    char path[] = "/tmp/brood-memory-XXXXXX", mine[64];
+    char *environment[] = {(char[]){"SCENE_WORD=said"}, mine, NULL};
+    const int cpus[] = {sched_getcpu()};
+    brood_process_options options = {
+        .method = (brood_start_method)_i, .environment = environment, .cpus = cpus, .cpu_count = 1};
+    int refused = 0;
+    plan = mkostemp(path, O_CLOEXEC);
+    ck_assert_int_ge(plan, 0);
+    snprintf(mine, sizeof mine, PLAN "=%s", path);
+    setenv(PLAN, path, 1);
+    caller = getpid();
+    for (long n = -1; n < MOST; n++) {
+        brood_process process;
+        plan_failure(n);
+        int error = brood_process_start(&process, &options, knows, &(int){42});
+        if (error == 0) {
+            ck_assert_int_eq(scene_end(process), 42);
+            continue;
+        }
+        refused++;
+        ck_assert_int_ge(n, 0);
+        if (error != BROOD_ESTART || !strstr(brood_error_detail(), "memory"))
+            ck_abort_msg("allocation %ld: %s: %s", n, brood_error_name(error), brood_error_detail());
+        ck_assert_int_eq(brood_process_active_children(NULL, 0), 0);
+    }
+    ck_assert_int_gt(refused, 0);
+    ck_assert_int_lt(refused, MOST);
+    plan_failure(-1);
+    close(plan);
+    unlink(path);
+}
+END_TEST
+
+static Suite *memory_suite(void)
+{
+    Suite *suite = suite_create("process/memory");
+    TCase *start = brood_test_case(suite, "start");
+    scene_each_method(start, each_fails_in_turn);
+    return suite;
+}
+
+BROOD_TEST_MAIN(memory_suite)

@@ -250,10 +250,13 @@ _Noreturn void brood__child_work(const struct preparation *preparation, const st
         void *result = task->result_size <= sizeof small ? small : calloc(1, task->result_size);
         brood_bytes bytes = {object->arg, object->arg_size};
         if (result) task->call(task->flags & BROOD_TASK_ARG_BYTES ? (const void *)&bytes : object->arg, result);
-        if (call.fail) {
+        if (!result) {
+            brood__log(BROOD_LOG_ERROR, "%s: no memory for its result, of %zu bytes", task->name, task->result_size);
+            code = 1;
+        } else if (call.fail) {
             brood__log(BROOD_LOG_ERROR, "%s: %s (%d)", task->name, call.text, call.fail);
             code = 1;
-        } else if (result && task->flags & BROOD_TASK_RESULT_INT) {
+        } else if (task->flags & BROOD_TASK_RESULT_INT) {
             int value;
             memcpy(&value, result, sizeof value);
             code = value & 0xff;

@@ -70,26 +70,26 @@ static BROOD_TASK(knows, int, int, code)
     return word && strcmp(word, "said") == 0 ? code : 1;
 }
 
-START_TEST(each_fails_in_turn)
+/* With each allocation of the process failing in turn; ended gets the exit codes of those that begin. */
+static void each_in_turn(brood_process_options options, const brood_task *task, const void *arg,
+                         void (*ended)(int code))
 {
     enum { MOST = 30 }; /* no start makes as many */
     char path[] = "/tmp/brood-memory-XXXXXX", mine[64];
     char *environment[] = {(char[]){"SCENE_WORD=said"}, mine, NULL};
-    const int cpus[] = {sched_getcpu()};
-    brood_process_options options = {
-        .method = (brood_start_method)_i, .environment = environment, .cpus = cpus, .cpu_count = 1};
     int refused = 0;
     plan = mkostemp(path, O_CLOEXEC);
     ck_assert_int_ge(plan, 0);
     snprintf(mine, sizeof mine, PLAN "=%s", path);
     setenv(PLAN, path, 1);
+    options.environment = environment;
     caller = getpid();
     for (long n = -1; n < MOST; n++) {
         brood_process process;
         plan_failure(n);
-        int error = brood_process_start(&process, &options, knows, &(int){42});
+        int error = brood_process_start_task(&process, &options, task, arg);
         if (error == 0) {
-            ck_assert_int_eq(scene_end(process), 42);
+            ended(scene_end(process));
             continue;
         }
         refused++;
@@ -104,6 +104,50 @@ START_TEST(each_fails_in_turn)
     close(plan);
     unlink(path);
 }
+
+static void has_run(int code)
+{
+    ck_assert_int_eq(code, 42);
+}
+
+START_TEST(each_fails_in_turn)
+{
+    const int cpus[] = {sched_getcpu()};
+    each_in_turn((brood_process_options){.method = (brood_start_method)_i, .cpus = cpus, .cpu_count = 1},
+                 BROOD_TASK_OF(knows), &(int){42}, has_run);
+}
+END_TEST
+
+/* ------------------------------------------------------------------------------------ once it has begun */
+
+typedef struct large {
+    char bytes[1000];
+} large;
+
+static int *runs; /* that all members see */
+static int failures;
+
+static BROOD_TASK(makes_much, large, brood_buffer, place)
+{
+    ++*(int *)brood_buffer_data(place, NULL);
+    return (large){{0}};
+}
+
+static void has_run_or_failed(int code)
+{
+    ck_assert_int_eq(code, *runs == 1 ? 0 : 1);
+    failures += code;
+    *runs = 0;
+}
+
+/* A task without memory for its result does not run, and its process's exit code says so. */
+START_TEST(its_result_has_no_room)
+{
+    brood_buffer place = scene_shared(sizeof *runs, &runs);
+    each_in_turn((brood_process_options){.method = (brood_start_method)_i}, BROOD_TASK_OF(makes_much), &place,
+                 has_run_or_failed);
+    ck_assert_int_eq(failures, 1);
+}
 END_TEST
 
 static Suite *memory_suite(void)
@@ -111,6 +155,7 @@ static Suite *memory_suite(void)
     Suite *suite = suite_create("process/memory");
     TCase *start = brood_test_case(suite, "start");
     scene_each_method(start, each_fails_in_turn);
+    scene_each_method(start, its_result_has_no_room);
     return suite;
 }
 

@@ -59,7 +59,7 @@ _Static_assert(sizeof(struct seat_shm) == 64, "one cache line each");
  * FREE with buffers to drop first.
  * bell: who waits for the answer sleeps on it (0 or OS_WAITERS).
  *
- * items != 0: not one call but a run of them (stream.c), and `arg` is so many arguments and then places for as many
+ * items != 0: not one call but a run of them (stream.c), and its argument is so many, and then places for as many
  * results.  The worker stores in `running` 1 + the number of each before it begins it, plainly, for whoever finds it
  * dead; `ran`, written as the outcome is, says how many have a result: those before it.  An outcome that is none is that
  * of the item `ran`, and those behind it have not begun.

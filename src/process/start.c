@@ -20,22 +20,6 @@ extern char **environ;
 #define MOST_PASSED 64
 #define MOST_CPUS 4096
 
-static int check_descriptors(const brood_descriptor *passed, size_t count)
-{
-    if (count > MOST_PASSED || (count && !passed))
-        return brood__fail_with(BROOD_EINVAL, "at most %d descriptors can be passed", MOST_PASSED);
-    for (size_t i = 0; i < count; i++) {
-        if (fcntl(passed[i].from, F_GETFD) < 0)
-            return brood__fail_with(BROOD_EINVAL, "descriptor %d is not open", passed[i].from);
-        if (passed[i].to < 0 || passed[i].to >= 100)
-            return brood__fail_with(BROOD_EINVAL, "descriptors get numbers from 0 to 99");
-        for (size_t k = 0; k < i; k++)
-            if (passed[k].to == passed[i].to)
-                return brood__fail_with(BROOD_EINVAL, "two descriptors get number %d", passed[i].to);
-    }
-    return 0;
-}
-
 static int check(const brood_process_options *o, const brood_task *task, const void *arg)
 {
     if (!task || task->magic != BROOD_TASK_MAGIC) return BROOD_ETASK;
@@ -43,11 +27,17 @@ static int check(const brood_process_options *o, const brood_task *task, const v
     if (o->method == BROOD_START_THREAD)
         return brood__fail_with(BROOD_EINVAL, "a process is no thread: BROOD_START_THREAD is for pools");
     if ((unsigned)o->method > BROOD_START_FORKSERVER) return brood__fail_with(BROOD_EINVAL, "no such start method");
-    int error = check_descriptors(o->descriptors, o->descriptor_count);
-    if (error < 0) return error;
+    if (o->descriptor_count > MOST_PASSED || (o->descriptor_count && !o->descriptors))
+        return brood__fail_with(BROOD_EINVAL, "at most %d descriptors can be passed", MOST_PASSED);
+    for (size_t i = 0; i < o->descriptor_count; i++) {
+        if (fcntl(o->descriptors[i].from, F_GETFD) < 0)
+            return brood__fail_with(BROOD_EINVAL, "descriptor %d is not open", o->descriptors[i].from);
+        if (o->descriptors[i].to < 0 || o->descriptors[i].to >= 100)
+            return brood__fail_with(BROOD_EINVAL, "descriptors get numbers from 0 to 99");
+    }
     if (o->cpu_count > MOST_CPUS || (o->cpu_count && !o->cpus)) return brood__fail_with(BROOD_EINVAL, "bad cpus");
     if (o->start_timeout < 0) return brood__fail_with(BROOD_EINVAL, "start_timeout is negative");
-    error = brood__context_check(o->context);
+    int error = brood__context_check(o->context);
     if (error < 0) return error;
     if (!o->method && o->context && o->context->method == BROOD_START_THREAD)
         return brood__fail_with(BROOD_EINVAL, "context: a process is no thread: BROOD_START_THREAD is for pools");
@@ -78,7 +68,11 @@ static int describe(const brood_process_options *o, const brood_task *task, cons
     }
     object->environment = o->environment ? o->environment : environ;
     object->descriptor_count = o->descriptor_count;
-    for (size_t i = 0; i < o->descriptor_count; i++) object->descriptors[i] = o->descriptors[i].to;
+    for (size_t i = 0; i < o->descriptor_count; i++) {
+        object->descriptors[i] = o->descriptors[i].to;
+        if (brood__prepare_doubled(object->descriptors, i))
+            return brood__fail_with(BROOD_EINVAL, "two descriptors get number %d", object->descriptors[i]);
+    }
     object->limits = (struct os_limits){.memory = o->memory_limit,
                                         .cpu_seconds = o->cpu_seconds,
                                         .open_files = brood__os_open_files(),

@@ -3,6 +3,7 @@
  * memory.c - each allocation of a call on a proxy fails in turn, the linker sending the library's here (--wrap): the call
  * says so, and nothing has changed.
  */
+#include "allocations.h"
 #include "arena/arena.h"
 #include "brood_test.h"
 
@@ -14,29 +15,9 @@
 
 static long left = -1; /* allocations until one fails; negative: none does */
 
-static bool fails(void)
+static bool allocation_fails(void)
 {
     return left >= 0 && left-- == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __real_calloc(n, size);
-}
-void *__wrap_realloc(void *old, size_t size)
-{
-    return fails() ? NULL : __real_realloc(old, size);
 }
 
 #define NIL brood_variant_nil()

@@ -5,6 +5,7 @@
  *
  * Which one is to fail stands in a file, for a program that is run again knows no more than its environment.
  */
+#include "allocations.h"
 #include "scene.h"
 
 #include <fcntl.h>
@@ -34,7 +35,7 @@ static void plan_failure(long n)
     ck_assert_int_eq(pwrite(plan, &n, sizeof n, 0), sizeof n);
 }
 
-static bool fails(void)
+static bool allocation_fails(void)
 {
     static pid_t counted;
     static long left;
@@ -42,26 +43,6 @@ static bool fails(void)
     if (me == caller) return false;
     if (me != counted) counted = me, left = planned();
     return left >= 0 && left-- == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __real_calloc(n, size);
-}
-void *__wrap_realloc(void *old, size_t size)
-{
-    return fails() ? NULL : __real_realloc(old, size);
 }
 
 static BROOD_TASK(knows, int, int, code)
